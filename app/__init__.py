@@ -1,0 +1,1 @@
+"""The edge: HTTP, configuration, command line, metrics, and the one composition root."""

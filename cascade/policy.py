@@ -1,0 +1,124 @@
+"""What a policy is: it reads a run and answers with the next step; it never acts.
+
+The law of this file: pure functions and protocols. A policy knows no clock, no network and no store; whatever needs
+those becomes evidence before the first decision. The helpers below are the few moves that every policy shares, so
+that "the next rung up" and "the best so far" mean the same everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from router.domain import Ask, Deliver, Stop, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.domain import Attempt, Decision, Run, Tier
+
+
+class Policy(Protocol):
+    """Decides every step of a request.
+
+    Each policy keeps three promises (tests/cascade/test_every_policy.py): it ends within two steps a tier, whatever
+    the verdicts; it never asks what the budget cannot pay; a rejected answer is delivered only as the last resort.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name it is registered and reported under."""
+
+    @property
+    def neighbours(self) -> int:
+        """How many similar past questions it wants to see as evidence; 0 = none, and nothing is embedded for it."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Every number it decides by, as it is stored with each outcome."""
+
+    def decide(self, run: Run) -> Decision:
+        """The next step; each carries its reason in words."""
+
+
+#: How good an answer is to serve when the policy cannot go on, best first.
+_WORTH = (Verdict.VALID, Verdict.UNJUDGED, Verdict.INVALID, Verdict.ABSTAINED)
+
+
+def asked(run: Run) -> frozenset[str]:
+    """The tiers that were asked already."""
+    return frozenset(attempt.tier for attempt in run.attempts)
+
+
+def next_up(run: Run) -> Tier | None:
+    """The lowest unasked rung above every rung asked so far that the budget still pays."""
+    highest = max((run.position(attempt.tier) for attempt in run.attempts), default=-1)
+    return next((tier for tier in run.ladder[highest + 1 :] if run.budget.pays_ask(tier.name)), None)
+
+
+def next_down(run: Run) -> Tier | None:
+    """The highest unasked rung that the budget pays: where to turn when everything above is down."""
+    tried = asked(run)
+    return next((tier for tier in reversed(run.ladder) if tier.name not in tried and run.budget.pays_ask(tier.name)), None)
+
+
+def all_failed(run: Run) -> bool:
+    """Whether no tier asked so far gave any answer."""
+    return all(attempt.verdict is Verdict.ERROR for attempt in run.attempts)
+
+
+def best_so_far(run: Run) -> int | None:
+    """The attempt to serve as the last resort: a valid one, else unjudged, else rejected; the higher tier on a tie."""
+    places = [place for place, attempt in enumerate(run.attempts) if attempt.answer is not None]
+    if not places:
+        return None
+    return min(places, key=lambda place: (_WORTH.index(run.attempts[place].verdict), -run.position(run.attempts[place].tier)))
+
+
+def deliver_best(run: Run, why: str, stopped: Stop | None) -> Deliver:
+    """Serve the best so far, or nothing but errors."""
+    place = best_so_far(run)
+    if place is None:
+        return Deliver(None, why, stopped)
+    attempt = run.attempts[place]
+    return Deliver(place, f"{why}; {attempt.tier}'s answer ({attempt.verdict}) is the best so far", stopped)
+
+
+def deliver_last(run: Run, why: str) -> Deliver:
+    """Serve the last attempt's answer."""
+    return Deliver(len(run.attempts) - 1, why)
+
+
+def step_up(run: Run, why: str, estimates: Mapping[str, float] | None = None) -> Ask | Deliver:
+    """Shift up; where nothing above can be asked, turn down if all failed, else serve the best so far."""
+    tier = next_up(run) or (next_down(run) if all_failed(run) else None)
+    if tier is not None:
+        return Ask(tier.name, why, (estimates or {}).get(tier.name), final=is_final(run, tier))
+    return deliver_best(run, f"{why}, and no other tier can be asked", why_stuck(run))
+
+
+def why_stuck(run: Run) -> Stop | None:
+    """Whether the cap or failing upstreams keep the policy from going on; None where the ladder simply ends."""
+    highest = max((run.position(attempt.tier) for attempt in run.attempts), default=-1)
+    if run.ladder[highest + 1 :]:
+        return Stop.BUDGET
+    return Stop.UPSTREAM if run.attempts and run.attempts[-1].verdict is Verdict.ERROR else None
+
+
+def is_final(run: Run, tier: Tier) -> bool:
+    """Whether an answer of this rung is served whatever it is: no judge and no check could still shift up.
+
+    True for the last rung of this request's ladder, and for every rung where nobody judges before serving.
+    """
+    return run.ladder[-1].name == tier.name
+
+
+def failed_words(attempt: Attempt) -> str:
+    """Why an attempt is not served, in words."""
+    match attempt.verdict:
+        case Verdict.ERROR:
+            return f"{attempt.tier} failed ({attempt.error.message if attempt.error else 'no answer'})"
+        case Verdict.ABSTAINED:
+            return f"{attempt.tier} abstained"
+        case _:
+            by = attempt.verdict_by.partition(":")[2] or attempt.verdict_by
+            return f"{by} rejected {attempt.tier}'s answer" + (f" ({attempt.reason})" if attempt.reason else "")

@@ -1,0 +1,135 @@
+"""The ports: every kind of input and output Gearbox needs, one tiny protocol each.
+
+The law of this file: protocols over the words of `domain`, nothing else. Each port has a shipped in-memory twin, so
+that tests and single-process use need no server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from router.domain import Caller, Label, Neighbour, Outcome
+    from router.pricing import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """One call to a chat model: the body as the client meant it, already limited, `model` not yet set."""
+
+    body: Mapping[str, Any]
+    stream: bool
+    hint: str = "generate"
+    trace: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a chat model gave back: `body` is the (assembled) chat.completion, `chunks` the stream's own events.
+
+    `usage` is None where the upstream reported none. `dropped` names parameters that were translated or left out.
+    """
+
+    body: Mapping[str, Any]
+    chunks: tuple[Mapping[str, Any], ...]
+    usage: Usage | None
+    latency_s: float
+    ttft_s: float | None
+    dropped: tuple[str, ...] = ()
+
+
+class ChunkSink(Protocol):
+    """Where a live answer's events go as they arrive."""
+
+    async def chunk(self, event: Mapping[str, Any]) -> None:
+        """Pass one `chat.completion.chunk` on."""
+
+
+class ChatModel(Protocol):
+    """One deployment of one chat model."""
+
+    async def chat(self, call: ChatCall, live: ChunkSink | None = None) -> Reply:
+        """Ask; with `live`, each event of a streamed answer is passed on as it arrives.
+
+        Raises:
+            UpstreamError: whatever went wrong, in our words.
+        """
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+
+
+class Embedder(Protocol):
+    """Text -> unit vectors, off the event loop."""
+
+    @property
+    def model(self) -> str:
+        """The embedding model's name: another model is another index."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vectors."""
+
+    async def embed(self, text: str) -> NDArray[np.float32]:
+        """A unit vector, shape (dimensions,), float32."""
+
+
+class Neighbours(Protocol):
+    """The k nearest past questions, by cosine similarity, within a scope (a team, or one for all)."""
+
+    async def search(self, vector: NDArray[np.float32], k: int, scope: str) -> tuple[Neighbour, ...]:
+        """The nearest first; at most k."""
+
+    async def add(self, id: str, vector: NDArray[np.float32], labels: Mapping[str, float], scope: str) -> None:  # noqa: A002 - the row's id
+        """Add a question with its labels (model -> correctness); seen by every search from now on."""
+
+    async def relabel(self, id: str, labels: Mapping[str, float], scope: str) -> None:  # noqa: A002 - the row's id
+        """Replace a question's labels; an unknown id is ignored (it may not be kept here)."""
+
+    async def size(self, scope: str) -> int:
+        """How many questions the scope holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuestion:
+    """One row as the index needs it at start."""
+
+    id: str
+    team: str
+    vector: NDArray[np.float32]
+    labels: Mapping[str, float]
+
+
+class History(Protocol):
+    """The truth about what happened: SQL in production."""
+
+    async def record(self, outcome: Outcome) -> None:
+        """Store the outcome; returns once it is durable."""
+
+    def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every stored question of this embedding model, oldest first, in batches."""
+
+    async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
+        """One request's whole story as JSON; None where this caller has no such request."""
+
+    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Sequence[Label] | None:  # noqa: A002 - the row's id
+        """Replace the pseudo-label of the tier that answered; the question's labels now, None where there is none."""
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable where the store is away."""
+
+    async def aclose(self) -> None:
+        """Write what is queued and close."""
+
+
+class Observer(Protocol):
+    """Sees each finished request. Its failure is never the caller's."""
+
+    def observe(self, outcome: Outcome) -> None:
+        """Take note of one outcome."""

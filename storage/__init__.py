@@ -1,0 +1,1 @@
+"""Where outcomes live: SQL, journal, ledger, cache, and their in-memory twins."""
