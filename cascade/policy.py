@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from router.domain import Ask, Deliver, Stop, Verdict
+from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,9 @@ def next_up(run: Run) -> Tier | None:
 def next_down(run: Run) -> Tier | None:
     """The highest unasked rung that the budget pays: where to turn when everything above is down."""
     tried = asked(run)
-    return next((tier for tier in reversed(run.ladder) if tier.name not in tried and run.budget.pays_ask(tier.name)), None)
+    return next(
+        (tier for tier in reversed(run.ladder) if tier.name not in tried and run.budget.pays_ask(tier.name)), None
+    )
 
 
 def all_failed(run: Run) -> bool:
@@ -71,7 +73,9 @@ def best_so_far(run: Run) -> int | None:
     places = [place for place, attempt in enumerate(run.attempts) if attempt.answer is not None]
     if not places:
         return None
-    return min(places, key=lambda place: (_WORTH.index(run.attempts[place].verdict), -run.position(run.attempts[place].tier)))
+    return min(
+        places, key=lambda place: (_WORTH.index(run.attempts[place].verdict), -run.position(run.attempts[place].tier))
+    )
 
 
 def deliver_best(run: Run, why: str, stopped: Stop | None) -> Deliver:
@@ -109,7 +113,46 @@ def is_final(run: Run, tier: Tier) -> bool:
 
     True for the last rung of this request's ladder, and for every rung where nobody judges before serving.
     """
-    return run.ladder[-1].name == tier.name
+    return run.judging is not Judging.BEFORE or run.ladder[-1].name == tier.name
+
+
+def judge_or_deliver(run: Run, estimates: Mapping[str, float]) -> Decision:
+    """What to do with a fresh answer that nobody judged yet: the same in every policy that judges rung by rung."""
+    last = run.attempts[-1]
+    why = why_unjudged(run, last)
+    if why is not None:
+        return deliver_last(run, why)
+    if last.judge_failed:
+        return step_up(run, f"the judge of {last.tier}'s answer failed ({last.reason})", estimates)
+    if next_up(run) is None or not run.budget.pays_judge():
+        return deliver_best(run, "the cap does not pay for a judge and a higher tier", Stop.BUDGET)
+    judge = run.tier(last.tier).judge
+    return Judge(judge, f"{judge} judges {last.tier}'s answer")
+
+
+def why_unjudged(run: Run, last: Attempt) -> str | None:
+    """Why an answer is served without a verdict; None where one is wanted."""
+    if run.judging is not Judging.BEFORE:
+        return f"{last.tier}'s answer is served as it is: judging is off for this request"
+    if last.tier == run.top:
+        return f"{last.tier} is the top tier, whose answers are not judged"
+    if last.tier == run.ladder[-1].name:
+        return f"{last.tier} is the highest tier this request may use: a judge could change nothing"
+    if last.judge_failed and run.judge_fails_open:
+        return f"the judge failed ({last.reason}): {last.tier}'s answer is served unjudged"
+    return None
+
+
+def cascade_on(run: Run, estimates: Mapping[str, float]) -> Decision:
+    """The step after an attempt in a judged cascade: valid -> serve, unjudged -> judge, everything else -> shift up."""
+    last = run.attempts[-1]
+    if run.stop is not None:
+        return deliver_best(run, f"no new call is started ({run.stop})", run.stop)
+    if last.verdict is Verdict.VALID:
+        return deliver_last(run, f"{last.verdict_by.partition(':')[2]} accepted {last.tier}'s answer")
+    if last.verdict is Verdict.UNJUDGED:
+        return judge_or_deliver(run, estimates)
+    return step_up(run, failed_words(last), estimates)
 
 
 def failed_words(attempt: Attempt) -> str:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from router.errors import GearboxError
     from router.pricing import Price, Usage
 
@@ -228,7 +231,8 @@ class Answer:
     def finish_reason(self) -> str | None:
         """Why choice 0 ended."""
         choices = self.body.get("choices") or [{}]
-        return choices[0].get("finish_reason")
+        reason = choices[0].get("finish_reason")
+        return reason if isinstance(reason, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,13 +329,16 @@ class Run:
     """Everything about one request so far: all that a policy reads, and all that a replay needs.
 
     `ladder` holds the rungs this request may use, cheapest first; `top` is the name of the *full* ladder's last rung,
-    which alone is trusted without a judge. `stop` is set once no new paid call may be started.
+    which alone is trusted without a judge. `judge_fails_open` says whether an answer whose judge failed is served
+    unjudged. `stop` is set once no new paid call may be started.
     """
 
     ladder: tuple[Tier, ...]
     top: str
+    id: str = ""
     evidence: Evidence = Evidence()
     judging: Judging = Judging.BEFORE
+    judge_fails_open: bool = True
     quality: float | None = None
     budget: Budget = Budget()
     attempts: tuple[Attempt, ...] = ()
@@ -366,7 +373,8 @@ class Ask:
     """Ask this tier.
 
     `p_valid` is the estimate for it, before it is asked. `final` promises that the policy will deliver whatever
-    comes, so that it may stream live.
+    comes, so that it may stream live; `invite_abstention` tells the model that it may decline (it rewrites the
+    client's prompt, so it is off unless configured).
     """
 
     tier: str
@@ -374,6 +382,7 @@ class Ask:
     p_valid: float | None = None
     final: bool = False
     logprobs: bool = False
+    invite_abstention: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +428,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The whole story of one request, as it is stored, shown and measured."""
+    """The whole story of one request, as it is stored, shown and measured.
+
+    `vector` is the question's unit vector, shape (dimensions,), None where nothing was embedded.
+    """
 
     request: Request
     run: Run
@@ -430,7 +442,7 @@ class Outcome:
     started_at: float
     latency_s: float
     overhead_s: float
-    vector: tuple[float, ...] | None = None
+    vector: NDArray[np.float32] | None = None
     embedding_model: str = ""
     error: GearboxError | None = None
     late_cost_nanousd: int = 0

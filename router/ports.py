@@ -51,6 +51,13 @@ class ChunkSink(Protocol):
         """Pass one `chat.completion.chunk` on."""
 
 
+class Listener(ChunkSink, Protocol):
+    """Who follows a run while it goes on: live events, and what is being done meanwhile."""
+
+    async def progress(self, note: str) -> None:
+        """A few words, such as "judging small"; they may reach the client as an SSE comment."""
+
+
 class ChatModel(Protocol):
     """One deployment of one chat model."""
 

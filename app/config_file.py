@@ -1,0 +1,315 @@
+"""`gearbox.yaml` or a LiteLLM `config.yaml` -> one checked `Config`, or an error that says file, line, key and cure.
+
+The law of this file: it reads the file once; everything that is wrong is told at once. It knows the shapes of
+`settings.py`, and the rules that need two keys at a time stand here; prices and vendors are the ladder's.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from app import config_lines, litellm_config
+from app.settings import Config
+from router.endpoints import is_vendor_host
+from router.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from datetime import date
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    from app.config_lines import Document
+    from app.settings import DeploymentConfig, Variables
+    from router.catalog import Catalog
+
+_ENVIRON = "os.environ/"
+_STORES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
+_REDIS = ("redis://", "rediss://", "unix://")
+_PATTERNS = {
+    "api_base": "must be an address such as https://host/v1",
+    "name": "may hold letters, digits and . _ / @ + - only, and begins with a letter or digit",
+}
+EXAMPLE = """tiers:
+  - name: small
+    deployments: [{model: openai/gpt-5-nano, api_key: os.environ/OPENAI_API_KEY}]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the configuration needs to know of policies: their names, and who checks a policy's settings.
+
+    `validate(name, settings)` raises ConfigError; its `param`, where set, is the setting at fault.
+    """
+
+    names: Collection[str]
+    validate: Callable[[str, Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A checked configuration, the document it came from (for line numbers), and what the operator should know."""
+
+    config: Config
+    document: Document
+    notes: tuple[str, ...] = field(default=())
+
+
+def find(option: Path | None, environment: Path | None, folder: Path) -> Path | None:
+    """The file to read: `--config`, else GEARBOX_CONFIG, else `gearbox.yaml` in the folder, else none."""
+    named = option or environment
+    if named is not None:
+        return named
+    usual = folder / "gearbox.yaml"
+    return usual if usual.is_file() else None
+
+
+def load(path: Path, variables: Variables, catalog: Catalog, policies: Policies, today: date) -> Loaded:
+    """Read and check a file.
+
+    Raises:
+        ConfigError: everything that is wrong with it, one line each.
+    """
+    return read(_text(path), path.name, variables, catalog, policies, today)
+
+
+def read(text: str, name: str, variables: Variables, catalog: Catalog, policies: Policies, today: date) -> Loaded:
+    """As `load`, from text."""
+    document, notes = config_lines.parse(text, name), ()
+    if litellm_config.is_litellm(document.data):
+        document, notes = litellm_config.translate(document, variables, catalog, today)
+    document = _with_environment(document, variables)
+    config = _config(document)
+    _raise(document.say(path, message) for path, message in _faults(config, policies))
+    return Loaded(config, document, notes)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); check the name given by --config or GEARBOX_CONFIG"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def _raise(messages: Iterable[str]) -> None:
+    found = list(dict.fromkeys(messages))
+    if found:
+        raise ConfigError("\n".join(found))
+
+
+# os.environ/NAME
+
+
+def _with_environment(document: Document, variables: Variables) -> Document:
+    """The document with each `os.environ/NAME` replaced by that variable's value."""
+    missing: list[str] = []
+
+    def fill(value: Any, path: tuple[str | int, ...]) -> Any:
+        if isinstance(value, dict):
+            return {key: fill(item, (*path, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [fill(item, (*path, place)) for place, item in enumerate(value)]
+        if not isinstance(value, str) or not value.startswith(_ENVIRON):
+            return value
+        name = value.removeprefix(_ENVIRON)
+        found = variables.get(name)
+        if found is None:
+            near = did_you_mean(name, variables)
+            missing.append(document.say(path, f"the environment variable {name} is not set: export {name}=…{near}"))
+        return found or ""
+
+    filled = fill(document.data, ())
+    _raise(missing)
+    return replace(document, data=filled)
+
+
+# shapes
+
+
+def _config(document: Document) -> Config:
+    """The document in its shape; strict, so that a text is never taken for a number."""
+    try:
+        return Config.model_validate_json(json.dumps(document.data, default=str))
+    except ValidationError as error:
+        _raise(_in_words(found, document) for found in error.errors(include_url=False, include_context=True))
+        raise
+
+
+def _in_words(found: ErrorDetails, document: Document) -> str:
+    path = tuple(part for part in found["loc"] if part != "[key]")
+    return document.say(path, _message(found, path, document.data))
+
+
+def _message(found: ErrorDetails, path: tuple[str | int, ...], data: Any) -> str:
+    word = str(path[-1]) if path else ""
+    match found["type"]:
+        case "extra_forbidden":
+            allowed = _allowed(path[:-1])
+            return f"unknown key{did_you_mean(word, allowed)}. Allowed here: {', '.join(allowed)}"
+        case "missing":
+            return f"{word} is missing: add it"
+        case "string_pattern_mismatch" if word in _PATTERNS:
+            return _PATTERNS[word]
+        case "literal_error":
+            allowed = [
+                item.strip("' ")
+                for item in str(found.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")
+            ]
+            given = word if found["loc"][-1:] == ("[key]",) else str(_at(data, path))
+            return f"must be one of {', '.join(allowed)}{did_you_mean(given, allowed)}"
+        case _:
+            text = found["msg"].replace("Input should be", "must be").replace("Object should", "must")
+            return f"{text[0].lower()}{text[1:]}, and is {_kind(_at(data, path))}"
+
+
+def _allowed(path: tuple[str | int, ...]) -> list[str]:
+    """The keys that a block may have."""
+    model: Any = Config
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        model = next(_models(annotation))
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The records named by an annotation: `tuple[X, ...]`, `X | None`, `X`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _at(data: Any, path: tuple[str | int, ...]) -> Any:
+    for part in path:
+        data = data.get(part) if isinstance(data, dict) else data[part] if isinstance(data, list) else None  # type: ignore[index]
+    return data
+
+
+def _kind(value: Any) -> str:
+    """What was given, without showing a text, which may be a secret."""
+    match value:
+        case bool() | int() | float() | None:
+            return "empty" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        case str():
+            return "a text" if value else "an empty text"
+        case dict():
+            return "a mapping"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "x"?` where something known is close, else nothing."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+# rules that need two keys
+
+
+def _faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Everything wrong between keys: (path, what and how to mend it)."""
+    if not config.tiers:
+        yield ("tiers",), f"at least one tier is needed, cheapest first, such as:\n{EXAMPLE}"
+        return
+    yield from _tier_faults(config, policies)
+    yield from _alias_faults(config, policies)
+    yield from _policy_faults(config, policies)
+    yield from _key_faults(config)
+    yield from _address_faults(config)
+
+
+def _tier_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    names = [tier.name for tier in config.tiers]
+    for place, tier in enumerate(config.tiers):
+        if tier.name in names[:place]:
+            yield ("tiers", place, "name"), f'a tier named "{tier.name}" stands above already: tier names are unique'
+        if tier.name in policies.names:
+            yield ("tiers", place, "name"), f'"{tier.name}" is the name of a policy: choose another'
+        if tier.judge is not None and tier.judge not in names:
+            near = did_you_mean(tier.judge, names)
+            yield ("tiers", place, "judge"), f'no tier is named "{tier.judge}"{near}. Tiers: {", ".join(names)}'
+        for index, deployment in enumerate(tier.deployments):
+            if deployment.hints and not _may_hint(deployment):
+                path = ("tiers", place, "deployments", index, "hints")
+                yield path, "hints are for simulated and recorded upstreams, never for a vendor: remove it"
+
+
+def _may_hint(deployment: DeploymentConfig) -> bool:
+    if deployment.model.startswith("simulated/"):
+        return True
+    return (
+        deployment.api_base is not None and deployment.adapter != "litellm" and not is_vendor_host(deployment.api_base)
+    )
+
+
+def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    tiers = [tier.name for tier in config.tiers]
+    targets = [*policies.names, *tiers, *(f"always:{tier}" for tier in tiers)]
+    for alias, target in config.aliases.items():
+        if alias in targets:
+            kind = "tier" if alias in tiers else "policy"
+            yield (
+                ("aliases", alias),
+                f'"{alias}" is the name of a {kind} already, so the alias could never be reached: remove it',
+            )
+        if target not in targets:
+            near = did_you_mean(target, targets)
+            yield (
+                ("aliases", alias),
+                f'"{target}" is no policy and no tier{near}. Known: {", ".join([*sorted(policies.names), *tiers])}',
+            )
+
+
+def _policy_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    tiers = [tier.name for tier in config.tiers]
+    targets = [*sorted(policies.names), *tiers, *(f"always:{tier}" for tier in tiers)]
+    if config.policy.default not in targets:
+        near = did_you_mean(config.policy.default, targets)
+        yield (
+            ("policy", "default"),
+            f'no policy is named "{config.policy.default}"{near}. Known: {", ".join(sorted(policies.names))}',
+        )
+    for name, settings in config.policy.settings().items():
+        if name not in policies.names:
+            known = ["default", *sorted(policies.names)]
+            yield (
+                ("policy", name),
+                f"no policy has this name{did_you_mean(name, known)}. Allowed here: {', '.join(known)}",
+            )
+            continue
+        try:
+            policies.validate(name, settings)
+        except ConfigError as error:
+            yield ("policy", name, *((error.param,) if error.param in settings else ())), error.message
+
+
+def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for word in ("key", "id"):
+        seen: set[str] = set()
+        for place, entry in enumerate(config.keys):
+            value = entry.key.get_secret_value() if word == "key" else entry.id
+            if value is not None and value in seen:
+                yield ("keys", place, word), f"this {word} stands above already: each is given once"
+            seen.add(value or "")
+
+
+def _address_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if not config.store.url.get_secret_value().startswith(_STORES):
+        yield ("store", "url"), f"must begin with {' or '.join(_STORES)}"
+    if config.redis.url is not None and not config.redis.url.get_secret_value().startswith(_REDIS):
+        yield ("redis", "url"), f"must begin with {' or '.join(_REDIS)}"

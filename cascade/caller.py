@@ -1,0 +1,253 @@
+"""The only place where a paid call happens: choose a deployment, reserve, send, settle, and try again where it helps.
+
+The law of this file: every try is one `Call`, whatever becomes of it, and no try starts that the purse did not
+reserve in full. Generator and judge both come through here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import stamina
+
+from cascade.quotes import Quote, Size, quote, with_limit
+from router.domain import Call, CostSource, Purpose
+from router.errors import GearboxError, Retry, UpstreamError, UpstreamUnavailable
+from router.ports import ChatCall
+from router.pricing import Usage, cost_nanousd, estimate_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cascade.brake import Brake
+    from cascade.deployments import Deployments
+    from cascade.purse import Purse
+    from router.domain import Deployment, Tier
+    from router.ports import ChatModel, ChunkSink, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """How often and how patiently a tier is asked again before the next one is.
+
+    `attempts` counts tries, the first one included. A `retry-after` longer than `longest_wait_s` is not waited for:
+    the deployment cools down for that long and another tier takes over.
+    """
+
+    attempts: int = 3
+    wait_initial_s: float = 0.2
+    longest_wait_s: float = 5.0
+    jitter_s: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One question for one tier."""
+
+    tier: Tier
+    body: Mapping[str, Any]
+    purpose: Purpose
+    brake: Brake
+    stream: bool = False
+    hint: str = "generate"
+    live: ChunkSink | None = None
+    even_cooling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What an errand brought: the reply or the last error, every try, and whether our own limit cut the answer."""
+
+    calls: tuple[Call, ...]
+    reply: Reply | None = None
+    error: GearboxError | None = None
+    limit_was_ours: bool = False
+
+
+class Unpaid(GearboxError):
+    """The purse does not pay for this call: no call was made."""
+
+
+class _Halted(Exception):
+    """The client is gone or the time is up: no further try."""
+
+
+class Caller:
+    """Makes paid calls to tiers."""
+
+    def __init__(
+        self,
+        models: Mapping[str, ChatModel],
+        deployments: Deployments,
+        retry: RetrySettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Build it.
+
+        Args:
+            models: deployment id -> the model behind it.
+            deployments: their health.
+            retry: how often to try.
+            clock: seconds, monotonic.
+        """
+        self._models = models
+        self._deployments = deployments
+        self._retry = retry
+        self._clock = clock
+
+    async def call(self, errand: Errand, purse: Purse) -> Spoken:
+        """Run one errand; failures come back inside `Spoken`, never as exceptions."""
+        calls: list[Call] = []
+        tried: set[str] = set()
+        live = _Watched(errand.live) if errand.live else None
+
+        def patience(error: Exception) -> bool | float:
+            return self._patience(error, errand, tried, live)
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=patience,
+                attempts=self._retry.attempts,
+                timeout=None,
+                wait_initial=self._retry.wait_initial_s,
+                wait_max=self._retry.longest_wait_s,
+                wait_jitter=self._retry.jitter_s,
+            ):
+                with attempt:
+                    reply, ours = await self._try(errand, purse, calls, tried, live)
+                    return Spoken(tuple(calls), reply, limit_was_ours=ours)
+        except _Halted:
+            return Spoken(tuple(calls), error=UpstreamUnavailable(f"{errand.tier.name}: stopped before another try"))
+        except (UpstreamError, Unpaid) as error:
+            return Spoken(tuple(calls), error=error)
+        raise AssertionError("stamina either returns or raises")
+
+    async def _try(
+        self, errand: Errand, purse: Purse, calls: list[Call], tried: set[str], live: _Watched | None
+    ) -> tuple[Reply, bool]:
+        if errand.brake.stop is not None:
+            raise _Halted
+        deployment = self._deployments.choose(errand.tier, tried, even_cooling=errand.even_cooling)
+        if deployment is None:
+            wait = self._deployments.ready_in_s(errand.tier)
+            raise _cooling(errand.tier, wait)
+        offer = quote(Size.of(errand.body), deployment, purse.left_nanousd)
+        if offer is None or not purse.reserve(offer.worst_nanousd):
+            raise Unpaid(f"what is left of the cap does not pay for {errand.tier.name}")
+        tried.add(deployment.id)
+        reply = await self._paid(errand, purse, calls, deployment, offer, live)
+        return reply, offer.send_limit and offer.ours
+
+    async def _paid(
+        self,
+        errand: Errand,
+        purse: Purse,
+        calls: list[Call],
+        deployment: Deployment,
+        offer: Quote,
+        live: _Watched | None,
+    ) -> Reply:
+        body = with_limit(errand.body, offer.output_limit) if offer.send_limit else errand.body
+        started = self._clock()
+        unsettled = Call(
+            purpose=errand.purpose,
+            tier=errand.tier.name,
+            deployment=deployment.id,
+            model=deployment.model,
+            price=deployment.price,
+            usage=None,
+            cost_nanousd=offer.worst_nanousd,
+            cost_source=CostSource.RESERVATION,
+            latency_s=0.0,
+            error="cancelled",
+        )
+        made = unsettled
+        try:
+            with self._deployments.busy(deployment):
+                call = ChatCall(body, errand.stream, errand.hint)
+                async with errand.brake.over_call():
+                    reply = await self._models[deployment.id].chat(call, live)
+            made = _settled(unsettled, reply, body)
+            self._deployments.succeeded(deployment)
+        except UpstreamError as error:
+            made = _failed(unsettled, error)
+            self._deployments.failed(deployment, error)
+            raise
+        finally:
+            # Also when cancelled: the vendor may bill what we no longer wait for, so the whole reservation is spent.
+            made = replace(made, latency_s=self._clock() - started)
+            calls.append(made)
+            purse.settle(offer.worst_nanousd, made.cost_nanousd or 0)
+        return reply
+
+    def _patience(self, error: Exception, errand: Errand, tried: set[str], live: _Watched | None) -> bool | float:
+        """What stamina does after a failure: False = give up, seconds, or True = its own backoff with jitter."""
+        retryable = isinstance(error, UpstreamError) and error.retry is Retry.AGAIN
+        if not retryable or (live is not None and live.started) or errand.brake.stop is not None:
+            return False
+        if self._deployments.another(errand.tier, tried):
+            return 0.0
+        wait = error.retry_after_s if isinstance(error, UpstreamError) else None
+        if wait is None:
+            return self._deployments.ready_in_s(errand.tier) == 0 or errand.even_cooling
+        return wait if wait <= self._retry.longest_wait_s else False
+
+
+class _Watched:
+    """A sink that remembers whether anything went out: from then on another try would repeat text."""
+
+    def __init__(self, sink: ChunkSink) -> None:
+        self._sink = sink
+        self.started = False
+
+    async def chunk(self, event: Mapping[str, Any]) -> None:
+        self.started = True
+        await self._sink.chunk(event)
+
+
+def _cooling(tier: Tier, wait_s: float) -> UpstreamError:
+    error = UpstreamUnavailable(
+        f"every deployment of {tier.name} is cooling down after failures; the first is back in {wait_s:.0f} s",
+        retry_after_s=wait_s,
+    )
+    error.retry = Retry.NEXT_TIER
+    return error
+
+
+def _settled(unsettled: Call, reply: Reply, body: Mapping[str, Any]) -> Call:
+    """The real price: the upstream's usage, else our own count."""
+    usage, source = reply.usage, CostSource.USAGE
+    if usage is None:
+        usage, source = _estimated(reply, body), CostSource.ESTIMATED
+    price = unsettled.price
+    choices = reply.body.get("choices") or [{}]
+    return replace(
+        unsettled,
+        usage=usage,
+        cost_nanousd=None if price is None else cost_nanousd(usage, price),
+        cost_source=CostSource.UNPRICED if price is None else source,
+        ttft_s=reply.ttft_s,
+        finish_reason=choices[0].get("finish_reason"),
+        error=None,
+        dropped=reply.dropped,
+    )
+
+
+def _failed(unsettled: Call, error: UpstreamError) -> Call:
+    if error.billed:
+        return replace(unsettled, error=str(error))
+    return replace(unsettled, error=str(error), cost_nanousd=0, cost_source=CostSource.NONE)
+
+
+def _estimated(reply: Reply, body: Mapping[str, Any]) -> Usage:
+    said = "".join(_said(choice.get("message") or {}) for choice in reply.body.get("choices") or ())
+    asked = "".join(str(message.get("content") or "") for message in body.get("messages") or ())
+    return Usage(estimate_tokens(asked), estimate_tokens(said))
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    calls = [call.get("function") or {} for call in message.get("tool_calls") or ()]
+    arguments = [f"{call.get('name') or ''}{call.get('arguments') or ''}" for call in calls]
+    return "".join([message.get("content") or "", message.get("refusal") or "", *arguments])

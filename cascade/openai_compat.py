@@ -1,0 +1,209 @@
+"""The fast path: one deployment behind an OpenAI-compatible HTTP endpoint.
+
+The law of this file: HTTP in, the words of `ports` and `errors` out. It knows one endpoint and one try; retries, other
+deployments and money are its caller's. Why httpx's API over aiohttp's transport: BENCHMARKS.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+
+from cascade.assemble import assemble
+from cascade.params import translate
+from cascade.sse import EventReader
+from cascade.upstream_errors import bad_reply, error_event, error_from_response, error_from_transport
+from router.errors import UpstreamTimeout
+from router.ports import Reply
+from router.pricing import usage_from_body
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from router.endpoints import Endpoint
+    from router.ports import ChatCall, ChunkSink
+
+#: An answer larger than this is cut off: no model says so much, an endless stream does.
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+
+
+class OpenAICompatible:
+    """A `ChatModel` over `POST {api_base}/chat/completions`."""
+
+    def __init__(self, endpoint: Endpoint, client: httpx.AsyncClient) -> None:
+        """Build it.
+
+        Args:
+            endpoint: address, key, time-outs and whether hints are sent.
+            client: shared by all deployments, closed by whoever made it.
+        """
+        self._endpoint = endpoint
+        self._client = client
+        self._url = f"{(endpoint.api_base or '').rstrip('/')}/chat/completions"
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if endpoint.api_key is not None:
+            self._headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
+
+    async def chat(self, call: ChatCall, live: ChunkSink | None = None) -> Reply:
+        """One try; see `ports.ChatModel`."""
+        sent, dropped = self._body(call)
+        started = time.monotonic()
+        timeouts = self._endpoint.timeouts
+        try:
+            async with asyncio.timeout(timeouts.total_s), self._open(call, sent) as response:
+                if response.status_code >= httpx.codes.BAD_REQUEST:
+                    raise await error_from_response(response)
+                if call.stream:
+                    return await self._streamed(response, started, dropped, live)
+                return await self._whole(response, started, dropped)
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"no complete answer within {timeouts.total_s:g} s") from error
+        except httpx.HTTPError as error:
+            raise error_from_transport(error) from error
+
+    async def aclose(self) -> None:
+        """Nothing of its own to close: the client is shared."""
+
+    def _body(self, call: ChatCall) -> tuple[dict[str, Any], tuple[str, ...]]:
+        sent, dropped = translate(call.body, self._endpoint.deployment)
+        sent["stream"] = call.stream
+        sent.pop("stream_options", None)
+        if call.stream:
+            # Usage is how the call is billed, so it is always asked for; the edge hides it from who did not ask.
+            sent["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
+        return sent, dropped
+
+    def _open(self, call: ChatCall, sent: Mapping[str, Any]) -> Any:
+        headers = {**self._headers, **(call.trace or {})}
+        if self._endpoint.hints:
+            headers["x-gearbox-call"] = call.hint
+        timeout = httpx.Timeout(None, connect=self._endpoint.timeouts.connect_s)
+        return self._client.stream("POST", self._url, content=orjson.dumps(sent), headers=headers, timeout=timeout)
+
+    async def _whole(self, response: httpx.Response, started: float, dropped: tuple[str, ...]) -> Reply:
+        content = bytearray()
+        async for part in response.aiter_bytes():
+            content += part
+            if len(content) > MAX_REPLY_BYTES:
+                raise bad_reply(f"answer larger than {MAX_REPLY_BYTES} bytes, cut off")
+        body = _json(content, response)
+        if not body.get("choices"):
+            raise bad_reply("a chat completion without choices")
+        return Reply(body, (), usage_from_body(body.get("usage")), time.monotonic() - started, None, dropped)
+
+    async def _streamed(
+        self, response: httpx.Response, started: float, dropped: tuple[str, ...], live: ChunkSink | None
+    ) -> Reply:
+        content_type = response.headers.get("content-type", "")
+        if not content_type.startswith("text/event-stream"):
+            return await self._whole(response, started, dropped)
+        stream = _Stream(live)
+        events = _events(response)
+        await self._first_token(stream, events, started)
+        async for chunk in events:
+            await stream.take(chunk)
+        stream.end()
+        body = assemble(stream.chunks)
+        usage = usage_from_body(body.get("usage"))
+        ttft = None if stream.first_at is None else stream.first_at - started
+        return Reply(body, tuple(stream.chunks), usage, time.monotonic() - started, ttft, dropped)
+
+    async def _first_token(self, stream: _Stream, events: AsyncIterator[dict[str, Any]], started: float) -> None:
+        limit = self._endpoint.timeouts.first_token_s
+        try:
+            async with asyncio.timeout(max(limit - (time.monotonic() - started), 0)):
+                while stream.first_at is None:
+                    await stream.take(await anext(events))
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"no first token within {limit:g} s") from error
+        except StopAsyncIteration:
+            return
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What has come of a stream; passes it on live from the first event that says something."""
+
+    live: ChunkSink | None
+    chunks: list[dict[str, Any]] = field(default_factory=list)
+    first_at: float | None = None
+    finished: bool = False
+
+    async def take(self, chunk: dict[str, Any]) -> None:
+        """Keep one event, and pass it on."""
+        self.chunks.append(chunk)
+        self.finished = self.finished or any(part.get("finish_reason") for part in chunk.get("choices") or ())
+        if self.first_at is not None:
+            await self._pass_on(chunk)
+        elif says_something(chunk):
+            self.first_at = time.monotonic()
+            # What came before said nothing (a role); it was held back so that an early failure stays retryable.
+            for held in self.chunks:
+                await self._pass_on(held)
+
+    def end(self) -> None:
+        """Check that the stream ended as a stream should."""
+        if not self.chunks:
+            raise bad_reply("a stream without a single event")
+        if not self.finished:
+            raise bad_reply("a stream that ended in the middle of the answer")
+
+    async def _pass_on(self, chunk: Mapping[str, Any]) -> None:
+        if self.live is not None:
+            await self.live.chunk(chunk)
+
+
+def says_something(chunk: Mapping[str, Any]) -> bool:
+    """Whether an event carries any part of an answer (not only a role), a finish reason without text apart."""
+    return any(
+        value
+        for part in chunk.get("choices") or ()
+        for key, value in (part.get("delta") or {}).items()
+        if key != "role"
+    )
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    reader = EventReader()
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MAX_REPLY_BYTES:
+            raise bad_reply(f"stream larger than {MAX_REPLY_BYTES} bytes, cut off")
+        for data in reader.feed(part):
+            if data == b"[DONE]":
+                return
+            yield _event(data)
+    for data in reader.close():
+        if data != b"[DONE]":
+            yield _event(data)
+
+
+def _event(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise bad_reply("an event that is not JSON") from error
+    if not isinstance(chunk, dict):
+        raise bad_reply("an event that is not an object")
+    if chunk.get("error"):
+        raise error_event(chunk["error"])
+    return chunk
+
+
+def _json(content: bytearray, response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        kind = response.headers.get("content-type", "no content type")
+        raise bad_reply(f"not JSON ({kind[:60]}, {len(content)} bytes)") from error
+    if not isinstance(body, dict):
+        raise bad_reply("JSON that is not an object")
+    if body.get("error") and not body.get("choices"):
+        raise error_event(body["error"])
+    return body

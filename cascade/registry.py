@@ -1,0 +1,81 @@
+"""The policies by name: the one place that knows which there are. A new policy is one file and one line here."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from cascade.always import Always
+from cascade.llm_at import LlmAt, LlmAtSettings
+from router.errors import ConfigError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cascade.policy import Policy
+
+#: name -> (its settings' type, how it is made of them)
+_POLICIES: Mapping[str, tuple[type[Any], Callable[[Any], Policy]]] = {
+    "llm-at": (LlmAtSettings, LlmAt),
+}
+#: Names that stand for another policy, until they are one of their own.
+_SYNONYMS: Mapping[str, str] = {"auto": "llm-at"}
+#: Setting names as the papers write them, where Python has no such name.
+_SPELLINGS: Mapping[str, str] = {"lambda": "smoothing", "theta": "threshold"}
+ALWAYS = "always:"
+
+
+def names() -> tuple[str, ...]:
+    """Every policy that a client can name, `always:<tier>` apart."""
+    return (*_SYNONYMS, *_POLICIES)
+
+
+def is_policy(name: str) -> bool:
+    """Whether a client can name this policy."""
+    return name in names() or name.startswith(ALWAYS)
+
+
+def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
+    """The policy of that name.
+
+    Raises:
+        RequestError: there is none; the message names those there are.
+        ConfigError: a setting is unknown or out of its range.
+    """
+    if name.startswith(ALWAYS):
+        return Always(name.removeprefix(ALWAYS))
+    if name not in names():
+        raise RequestError(f"unknown policy {name!r}; there are: {', '.join((*names(), 'always:<tier>'))}")
+    kind, make = _POLICIES[_SYNONYMS.get(name, name)]
+    return make(validate(name, settings or {}, kind))
+
+
+def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = None) -> Any:
+    """Check a policy's settings as the configuration gives them, keys in kebab or snake case.
+
+    Raises:
+        ConfigError: naming the key and what is allowed.
+    """
+    if kind is None:
+        if name not in names():
+            raise ConfigError(f"unknown policy {name!r}; there are: {', '.join(names())}", param=name)
+        kind = _POLICIES[_SYNONYMS.get(name, name)][0]
+    known = {field.name for field in fields(kind)}
+    given: dict[str, Any] = {}
+    for key, value in settings.items():
+        spelled = _SPELLINGS.get(key, key.replace("-", "_"))
+        if spelled not in known:
+            near = difflib.get_close_matches(spelled, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+            raise ConfigError(f"policy {name} has no setting {key!r}{hint}", param=key)
+        given[spelled] = value
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else next(iter(settings), name)
+        words = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"policy {name}: {key}: {words}", param=key) from error

@@ -1,0 +1,96 @@
+"""The only loop: a policy decides, the runner acts, until an answer is delivered.
+
+The law of this file: it is the only place where a decision becomes an effect. It knows no policy by name and no HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cascade.quotes import Size, least_nanousd
+from router.domain import Ask, Budget, Deliver, Judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cascade.brake import Brake
+    from cascade.generator import Generator
+    from cascade.judge import AnswerJudge
+    from cascade.policy import Policy
+    from cascade.purse import Purse
+    from router.domain import Decision, Request, Run, Tier
+    from router.ports import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """A run that has come to its end; `waited_s` is the time spent on upstreams, back-off included."""
+
+    run: Run
+    delivered: Deliver
+    waited_s: float
+
+
+class Runner:
+    """Runs one request's cascade."""
+
+    def __init__(self, tiers: Mapping[str, Tier], generator: Generator, judge: AnswerJudge) -> None:
+        """Build it.
+
+        Args:
+            tiers: the full ladder by name; a judge need not be on the request's own ladder.
+            generator: acts on `Ask`.
+            judge: acts on `Judge`.
+        """
+        self._tiers = tiers
+        self._generator = generator
+        self._judge = judge
+
+    async def run(
+        self, request: Request, policy: Policy, run: Run, purse: Purse, brake: Brake, listener: Listener
+    ) -> Ride:
+        """Follow the policy to its end; what was tried and what is to be served."""
+        size = Size.of(request.body)
+        waited_s = 0.0
+        while True:
+            run = replace(run, budget=self._budget(run, request, size, purse), stop=brake.stop)
+            decision: Decision = policy.decide(run)
+            if isinstance(decision, Deliver):
+                return Ride(run, decision, waited_s)
+            started = brake.clock()
+            match decision:
+                case Ask():
+                    run = await self._ask(run, request, decision, purse, brake, listener)
+                case Judge():
+                    run = await self._have_judged(run, request, decision, purse, brake, listener)
+            waited_s += brake.clock() - started
+
+    async def _ask(self, run: Run, request: Request, ask: Ask, purse: Purse, brake: Brake, listener: Listener) -> Run:
+        await listener.progress(f"asking {ask.tier}")
+        attempt = await self._generator.ask(request, run.tier(ask.tier), ask, purse, listener, brake)
+        return run.with_attempt(attempt)
+
+    async def _have_judged(
+        self, run: Run, request: Request, judge: Judge, purse: Purse, brake: Brake, listener: Listener
+    ) -> Run:
+        last = run.attempts[-1]
+        await listener.progress(f"judging {last.tier}")
+        return run.with_last(await self._judge.judge(request, last, self._tiers[judge.by], purse, brake))
+
+    def _budget(self, run: Run, request: Request, size: Size, purse: Purse) -> Budget:
+        if not purse.capped:
+            return Budget(spent_nanousd=purse.spent_nanousd)
+        # A tier without a price cannot be bounded, so no cap pays for it.
+        unpayable = (purse.cap_nanousd or 0) + 1
+        asks = {tier.name: least_nanousd(size, tier) for tier in run.ladder}
+        judge = 0
+        if run.attempts and run.attempts[-1].answer is not None:
+            by = self._tiers[run.tier(run.attempts[-1].tier).judge]
+            judge = self._judge.quote_nanousd(request, run.attempts[-1], by)
+        return Budget(
+            purse.cap_nanousd,
+            purse.spent_nanousd,
+            {name: unpayable if least is None else least for name, least in asks.items()},
+            judge,
+        )

@@ -1,0 +1,5 @@
+"""Tiers without weights or keys: a deterministic OpenAI-compatible server that really solves arithmetic and list tasks."""
+
+from cascade.simulated.upstream import SimulatedUpstream
+
+__all__ = ["SimulatedUpstream"]

@@ -1,0 +1,98 @@
+"""URL -> engine, tuned for what the store promises.
+
+The law of this file: it is the only place that knows how the two databases are opened; no table is named here.
+
+Why `synchronous=FULL` on SQLite: `record` returns "once it is durable", and SQL is the truth about money spent. In WAL
+mode a commit survives `kill -9` under NORMAL too, because the pages are in the kernel's hands; but NORMAL syncs the
+log only at checkpoints, so a power loss may take back the last commits (https://sqlite.org/pragma.html, synchronous).
+FULL syncs on each commit, and group commit shares that sync among all requests waiting for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from router.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+BUSY_TIMEOUT_MS = 15_000
+CONNECT_TIMEOUT_S = 10
+COMMAND_TIMEOUT_S = 60
+#: The execution option that says how a SQLite transaction begins.
+BEGIN_OPTION = "gearbox_sqlite_begin"
+# The timeout comes first: switching to WAL needs the lock that another process may hold at that moment.
+_PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """An engine for this URL; nothing is connected yet.
+
+    Raises:
+        ConfigError: no URL, another database, or SQLite in memory.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_async_engine(parsed, hide_parameters=True)
+        _tune_sqlite(engine)
+        return engine
+    # pre-ping: after a restart of the database a stale connection must not cost a group of outcomes
+    timeouts = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
+    return create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True, connect_args=timeouts)
+
+
+def writing(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine for transactions that write.
+
+    SQLite takes the write lock at once: a transaction that reads first and upgrades later fails with SQLITE_BUSY
+    whatever the timeout, if another writer came between.
+    """
+    return engine.execution_options(**{BEGIN_OPTION: "BEGIN IMMEDIATE"})
+
+
+def shown(engine: AsyncEngine) -> str:
+    """The URL for messages, its password masked."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError("store.url is no database URL: write sqlite+aiosqlite:///gearbox.db") from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in DRIVERS:
+        raise ConfigError(f"store.url: {backend!r} is not supported; use {' or '.join(sorted(set(DRIVERS.values())))}")
+    parsed = parsed.set(drivername=DRIVERS[backend])
+    if backend == "sqlite" and (parsed.database or ":memory:") == ":memory:":
+        raise ConfigError("store.url names SQLite in memory, which keeps nothing: name a file, or use MemoryHistory")
+    return parsed
+
+
+def _tune_sqlite(engine: AsyncEngine) -> None:
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    """Set up a new connection; BEGIN is ours to send, for Python's driver would choose when and which."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN_OPTION, "BEGIN"))

@@ -1,0 +1,112 @@
+"""The History in memory: the same rows, the same stories, nothing on disk.
+
+The law of this file: it shares `rows`, `labels` and `story` with the SQL History, so that the two cannot tell a
+request differently. It grows with every request and forgets all at the end: for tests, trials and dry runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from router.errors import StoreUnavailable
+from router.ports import StoredQuestion
+from storage import clean
+from storage.labels import by_model, resolved
+from storage.rows import bare_id, feedback_row, rows_of, unpacked
+from storage.story import story
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from router.domain import Caller, Label, Outcome
+    from storage.call_rows import Row
+    from storage.rows import Rows
+
+QUESTIONS_PER_BATCH = 1_000
+
+
+class MemoryHistory:
+    """What happened since this object was made.
+
+    Args:
+        batch: questions per batch.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, *, batch: int = QUESTIONS_PER_BATCH, clock: Callable[[], float] = time.time) -> None:
+        self._batch = batch
+        self._clock = clock
+        self._rows: dict[str, Rows] = {}
+        self._labels: dict[str, list[Row]] = {}
+        self._label_ids = itertools.count(1)
+        self._closed = False
+
+    @property
+    def backlog(self) -> int:
+        """Nothing ever waits here."""
+        return 0
+
+    async def record(self, outcome: Outcome) -> None:
+        """Keep the outcome. A second outcome of the same id changes nothing."""
+        await self.ping()
+        rows = rows_of(outcome)
+        if rows.id not in self._rows:
+            self._rows[rows.id] = rows
+            self._labels[rows.id] = [self._numbered(row) for row in rows.labels]
+
+    async def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every question of this embedding model and every team, oldest first, in batches."""
+        found = [rows.inference for rows in self._rows.values() if _embedded(rows.inference, embedding_model)]
+        found.sort(key=lambda row: (row["created_at"], row["id"]))
+        for start in range(0, len(found), self._batch):
+            yield [self._question(row) for row in found[start : start + self._batch]]
+
+    async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
+        """One request's whole story as JSON; None where this caller has no such request."""
+        rows = self._visible(id, caller)
+        return None if rows is None else story(rows.inference, rows.attempts, self._labels[rows.id])
+
+    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Sequence[Label] | None:  # noqa: A002 - the row's id
+        """A real label (0..1) for the model that answered; the question's labels now, None where there is none."""
+        rows = self._visible(id, caller)
+        if rows is None or rows.inference["served_tier"] is None:
+            return None
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        self._labels[rows.id].append(self._numbered(feedback_row(rows.inference, label, by, note, now)))
+        return resolved(self._labels[rows.id])
+
+    async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
+        """Add what was spent for a request after its answer; False where the id is unknown."""
+        rows = self._rows.get(bare_id(id))
+        if rows is None:
+            return False
+        rows.inference["late_cost_nanousd"] += nanousd
+        return True
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable once closed."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed: nothing can be recorded any more")
+
+    async def aclose(self) -> None:
+        """Take no more outcomes."""
+        self._closed = True
+
+    def _visible(self, id: str, caller: Caller) -> Rows | None:  # noqa: A002 - the row's id
+        rows = self._rows.get(bare_id(id))
+        if rows is None or not (caller.admin or rows.inference["team"] == clean.text(caller.team)):
+            return None
+        return rows
+
+    def _question(self, row: Row) -> StoredQuestion:
+        return StoredQuestion(row["id"], row["team"], unpacked(row["embedding"]), by_model(self._labels[row["id"]]))
+
+    def _numbered(self, row: Row) -> Row:
+        return {"id": next(self._label_ids), **row}
+
+
+def _embedded(row: Row, embedding_model: str) -> bool:
+    return row["embedding"] is not None and row["embedding_model"] == embedding_model

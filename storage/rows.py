@@ -1,0 +1,189 @@
+"""Outcome -> rows: the only place that says what of a request is kept.
+
+The law of this file: pure; it knows the columns of `schema` by name and no database. Where the caller wants nothing
+stored, no text (question, answers, judges' reasons, vendors' error messages), no hash of it (a short text can be
+guessed from its hash), no embedding and no label leave this file; tiers, verdicts and money always do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from router.domain import LabelSource
+from storage import clean
+from storage.call_rows import attempt_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.domain import Evidence, Label, Outcome
+    from router.errors import GearboxError
+    from storage.call_rows import Row
+
+HTTP_OK = 200
+VECTOR_DTYPE = np.dtype("<f4")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One outcome as rows: column name -> value, one mapping per table row."""
+
+    inference: Row
+    attempts: tuple[Row, ...]
+    labels: tuple[Row, ...]
+
+    @property
+    def id(self) -> str:
+        """The request's id."""
+        return str(self.inference["id"])
+
+
+def rows_of(outcome: Outcome) -> Rows:
+    """Everything that is kept of one request."""
+    row = {**_asked(outcome), **_question(outcome), **_decided(outcome), **_spent(outcome), **_ended(outcome)}
+    labels = outcome.labels if outcome.request.wishes.store else ()
+    return Rows(
+        inference=row,
+        attempts=tuple(attempt_rows(outcome, row["id"])),
+        labels=tuple(_label(each, row["id"], row["created_at"]) for each in labels),
+    )
+
+
+def feedback_row(served: Mapping[str, Any], correct: float, by: str, note: str, now: datetime) -> Row:
+    """A caller's label for the model that answered.
+
+    Args:
+        served: the inference row; its id, served_tier and served_model are used.
+        correct: 0..1.
+        by: who says so, "" = unknown.
+        note: in their words.
+        now: aware.
+    """
+    return {
+        "inference_id": served["id"],
+        "tier": served["served_tier"],
+        "model": served["served_model"],
+        "correct": float(correct),
+        "source": LabelSource.FEEDBACK.value,
+        "weight": 1.0,
+        "given_by": clean.text(by),
+        "note": clean.text(note),
+        "created_at": now,
+    }
+
+
+def bare_id(id: str) -> str:  # noqa: A002 - the row's id
+    """The row's id, whether or not OpenAI's prefix stands before it (`chatcmpl-<id>`)."""
+    return clean.text(id).removeprefix("chatcmpl-")
+
+
+def packed(vector: tuple[float, ...] | None) -> bytes | None:
+    """A vector as float32 bytes, little-endian."""
+    return None if vector is None else np.asarray(vector, dtype=VECTOR_DTYPE).tobytes()
+
+
+def unpacked(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Float32 bytes -> a vector, shape (dimensions,), read-only."""
+    return np.frombuffer(data, dtype=VECTOR_DTYPE)
+
+
+def _asked(outcome: Outcome) -> Row:
+    request = outcome.request
+    return {
+        "id": bare_id(request.id),
+        "created_at": datetime.fromtimestamp(outcome.started_at, UTC),
+        "key_id": clean.text(request.caller.key_id),
+        "team": clean.text(request.caller.team),
+        "session": clean.text_or_none(request.wishes.session),
+        "tags": clean.json_ready(request.wishes.tags),
+        "policy": clean.text(request.policy),
+        "settings": clean.json_ready(outcome.settings),
+        "asked_model": clean.text(request.asked_model),
+        "stream_mode": request.wishes.stream_mode.value if request.stream else None,
+    }
+
+
+def _question(outcome: Outcome) -> Row:
+    request = outcome.request
+    if not request.wishes.store:
+        nothing = dict.fromkeys(("question_hash", "question", "embedding", "embedding_model"))
+        return {"stored": False, **nothing}
+    question = clean.text(request.question)
+    return {
+        "stored": True,
+        "question_hash": hashlib.sha256(question.encode()).hexdigest(),
+        "question": question,
+        "embedding": packed(outcome.vector),
+        "embedding_model": None if outcome.vector is None else clean.text(outcome.embedding_model),
+    }
+
+
+def _decided(outcome: Outcome) -> Row:
+    served, stopped = outcome.served, outcome.delivered.stopped
+    return {
+        "evidence": _evidence(outcome.run.evidence),
+        "start_tier": outcome.start_tier,
+        "served_tier": None if served is None else served.tier,
+        "served_model": None if served is None else served.model,
+        "p_valid": None if served is None else clean.number(served.p_valid),
+        "why": clean.text(outcome.delivered.why),
+        "stopped": None if stopped is None else stopped.value,
+    }
+
+
+def _evidence(evidence: Evidence) -> Row:
+    near = [{"id": each.id, "similarity": each.similarity, "labels": each.labels} for each in evidence.neighbours]
+    return {
+        "neighbours": clean.json_ready(near),
+        "history_size": evidence.history_size,
+        "note": clean.text(evidence.note),
+    }
+
+
+def _spent(outcome: Outcome) -> Row:
+    served = outcome.served
+    usage = served.calls[-1].usage if served is not None and served.calls else None
+    return {
+        "prompt_tokens": None if usage is None else usage.prompt_tokens,
+        "completion_tokens": None if usage is None else usage.completion_tokens,
+        "cost_nanousd": outcome.cost_nanousd,
+        "late_cost_nanousd": outcome.late_cost_nanousd,
+        "baseline_nanousd": outcome.baseline_nanousd,
+        "latency_s": outcome.latency_s,
+        "overhead_s": outcome.overhead_s,
+    }
+
+
+def _ended(outcome: Outcome) -> Row:
+    error = outcome.error
+    return {
+        "client": clean.text(outcome.client),
+        "http_status": _status(error),
+        "error_type": None if error is None else type(error).__name__,
+        "error_code": None if error is None else clean.text_or_none(error.code),
+        "error": None if error is None or not outcome.request.wishes.store else clean.text(error.message),
+    }
+
+
+def _status(error: GearboxError | None) -> int | None:
+    """The status as far as storage can know it: a vendor's own passes through, the rest is the edge's table."""
+    return HTTP_OK if error is None else getattr(error, "status", None)
+
+
+def _label(label: Label, inference_id: str, created_at: datetime) -> Row:
+    return {
+        "inference_id": inference_id,
+        "tier": label.tier,
+        "model": label.model,
+        "correct": label.correct,
+        "source": label.source.value,
+        "weight": label.weight,
+        "given_by": "",
+        "note": "",
+        "created_at": created_at,
+    }

@@ -1,0 +1,81 @@
+"""The SQL of the store, as SQLAlchemy statements.
+
+The law of this file: it builds statements and inserts groups on a connection it is given; it opens, commits and
+decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage import clean
+from storage.rows import bare_id
+from storage.schema import attempt, inference, label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Select, Update
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from router.domain import Caller
+    from storage.rows import Rows
+
+
+async def insert_new(connection: AsyncConnection, group: Sequence[Rows]) -> None:
+    """Insert a group; an id that is known already, here or elsewhere in the group, changes nothing.
+
+    Sorted by id, so that two processes that replay the same ids lock them in the same order and cannot deadlock.
+    """
+    by_id = {rows.id: rows for rows in reversed(group)}
+    heads = [by_id[id_].inference for id_ in sorted(by_id)]
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(inference).on_conflict_do_nothing(index_elements=["id"]).returning(inference.c.id)
+    new = [by_id[id_] for id_ in (await connection.execute(statement, heads)).scalars()]
+    for table, children in (
+        (attempt, [row for rows in new for row in rows.attempts]),
+        (label, [row for rows in new for row in rows.labels]),
+    ):
+        if children:
+            await connection.execute(insert(table), children)
+
+
+def inference_of(id: str, caller: Caller) -> Select[Any]:  # noqa: A002 - the row's id
+    """One request, if this caller may see it: its own team's, or any for an admin. Without the embedding."""
+    columns = [column for column in inference.c if column.name != "embedding"]
+    statement = select(*columns).where(inference.c.id == bare_id(id))
+    return statement if caller.admin else statement.where(inference.c.team == clean.text(caller.team))
+
+
+def attempts_of(id: str) -> Select[Any]:  # noqa: A002 - the row's id
+    """One request's calls in the order they were made."""
+    return select(attempt).where(attempt.c.inference_id == id).order_by(attempt.c.position)
+
+
+def labels_of(ids: Sequence[str]) -> Select[Any]:
+    """These requests' labels in the order they were given."""
+    return select(label).where(label.c.inference_id.in_(ids)).order_by(label.c.id)
+
+
+def questions_after(embedding_model: str, after: tuple[datetime, str] | None, limit: int) -> Select[Any]:
+    """The next questions of an embedding model, oldest first.
+
+    Keyset pages rather than one long cursor: an open read transaction would keep SQLite's log from being checkpointed.
+    """
+    place = tuple_(inference.c.created_at, inference.c.id)
+    statement = select(inference.c.id, inference.c.team, inference.c.created_at, inference.c.embedding).where(
+        inference.c.embedding_model == embedding_model, inference.c.embedding.is_not(None)
+    )
+    if after is not None:
+        statement = statement.where(place > after)
+    return statement.order_by(inference.c.created_at, inference.c.id).limit(limit)
+
+
+def add_late_cost(id: str, nanousd: int) -> Update:  # noqa: A002 - the row's id
+    """Add to what was spent after the answer; the database adds, so that two additions at once both count."""
+    more = inference.c.late_cost_nanousd + nanousd
+    return update(inference).where(inference.c.id == bare_id(id)).values(late_cost_nanousd=more)

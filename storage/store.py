@@ -1,0 +1,181 @@
+"""The History in SQL: SQLite on one machine, PostgreSQL for several.
+
+The law of this file: it opens transactions and joins the parts: `rows` says what is kept, `statements` how it is
+asked for, `writer` when it is committed, `story` how it is told. Errors of the drivers leave as ours (`faults`).
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, text
+
+from router.errors import GearboxError
+from router.ports import StoredQuestion
+from storage import statements
+from storage.engine import create_engine, shown, writing
+from storage.faults import RowRefused, cause, guard
+from storage.labels import by_model, resolved
+from storage.migrate import migrate
+from storage.rows import feedback_row, rows_of, unpacked
+from storage.schema import label as label_table
+from storage.story import story
+from storage.writer import GROUP_LIMIT, GroupWriter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from sqlalchemy import Select
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from router.domain import Caller, Label, Outcome
+    from storage.call_rows import Row
+    from storage.rows import Rows
+
+QUESTIONS_PER_BATCH = 1_000
+
+
+class SqlHistory:
+    """What happened, durably. Made by `open`; belongs to the event loop it was opened on.
+
+    Args:
+        engine: from `storage.engine.create_engine`, its tables up to date; closed by `aclose`.
+        group_limit: the most outcomes in one transaction.
+        batch: questions per batch when the index is loaded.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        group_limit: int = GROUP_LIMIT,
+        batch: int = QUESTIONS_PER_BATCH,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.engine = engine
+        self._batch = batch
+        self._clock = clock
+        self._writer: GroupWriter[Rows] = GroupWriter(self._commit, group_limit)
+
+    @classmethod
+    async def open(cls, url: str, **options: Any) -> SqlHistory:
+        """Connect, bring the tables up to date, start the writer.
+
+        Args:
+            url: `sqlite+aiosqlite:///file` or `postgresql+asyncpg://…`.
+            options: as for the class.
+
+        Raises:
+            ConfigError: the URL is none of these.
+            StoreUnavailable: the database cannot be reached.
+        """
+        engine = create_engine(url)
+        try:
+            with guard(f"opening {shown(engine)}"):
+                await migrate(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine, **options)
+
+    @property
+    def backlog(self) -> int:
+        """How many outcomes wait to be written."""
+        return self._writer.backlog
+
+    async def record(self, outcome: Outcome) -> None:
+        """Store the outcome; returns once it is durable. A second outcome of the same id changes nothing.
+
+        Raises:
+            StoreUnavailable: the database is away; the outcome is not stored.
+            RowRefused: the database takes no such row; others of its group are stored.
+        """
+        rows = rows_of(outcome)
+        try:
+            await self._writer.put(rows)
+        except GearboxError:
+            raise
+        except Exception as error:
+            raise RowRefused(f"the outcome of {rows.id} cannot be stored: {cause(error)}") from error
+
+    async def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every stored question of this embedding model and every team, oldest first, in batches."""
+        after: tuple[datetime, str] | None = None
+        while rows := await self._question_rows(embedding_model, after):
+            yield await self._with_labels(rows)
+            after = (rows[-1]["created_at"], rows[-1]["id"])
+
+    async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
+        """One request's whole story as JSON; None where this caller has no such request."""
+        with guard("reading a decision"):
+            async with self.engine.begin() as connection:
+                found = await _all(connection, statements.inference_of(id, caller))
+                if not found:
+                    return None
+                attempts = await _all(connection, statements.attempts_of(found[0]["id"]))
+                labels = await _all(connection, statements.labels_of([found[0]["id"]]))
+        return story(found[0], attempts, labels)
+
+    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Sequence[Label] | None:  # noqa: A002 - the row's id
+        """A real label (0..1) for the model that answered; the question's labels now.
+
+        None where this caller has no such request, or where no answer was served.
+        """
+        with guard("storing feedback"):
+            async with writing(self.engine).begin() as connection:
+                found = await _all(connection, statements.inference_of(id, caller))
+                if not found or found[0]["served_tier"] is None:
+                    return None
+                row = feedback_row(found[0], label, by, note, self._now())
+                await connection.execute(insert(label_table), [row])
+                return resolved(await _all(connection, statements.labels_of([row["inference_id"]])))
+
+    async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
+        """Add what was spent for a request after its answer; False where the id is unknown."""
+        with guard("adding a late cost"):
+            async with writing(self.engine).begin() as connection:
+                result = await connection.execute(statements.add_late_cost(id, nanousd))
+        return result.rowcount > 0
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable where the store is away."""
+        with guard(f"pinging {shown(self.engine)}"):
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+
+    async def aclose(self) -> None:
+        """Write what is queued and close."""
+        await self._writer.aclose()
+        await self.engine.dispose()
+
+    async def _commit(self, group: Sequence[Rows]) -> None:
+        with guard("storing outcomes"):
+            async with writing(self.engine).begin() as connection:
+                await statements.insert_new(connection, group)
+
+    async def _question_rows(self, embedding_model: str, after: tuple[datetime, str] | None) -> list[Row]:
+        with guard("loading questions"):
+            async with self.engine.begin() as connection:
+                return await _all(connection, statements.questions_after(embedding_model, after, self._batch))
+
+    async def _with_labels(self, rows: list[Row]) -> list[StoredQuestion]:
+        with guard("loading labels"):
+            async with self.engine.begin() as connection:
+                found = await _all(connection, statements.labels_of([row["id"] for row in rows]))
+        labels: dict[str, list[Row]] = {row["id"]: [] for row in rows}
+        for each in found:
+            labels[each["inference_id"]].append(each)
+        return [
+            StoredQuestion(row["id"], row["team"], unpacked(row["embedding"]), by_model(labels[row["id"]]))
+            for row in rows
+        ]
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Row]:
+    return [dict(row) for row in (await connection.execute(statement)).mappings()]

