@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from router.endpoints import VENDORS
-from router.errors import ModelNotFound
+from router.errors import ModelNotFound, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class ModelNames:
-    """Every name that `model` may have here. Alias patterns are shell-like (`gpt-*`), their targets policies or tiers."""
+    """Every name that `model` may have. Alias patterns are shell-like (`gpt-*`), their targets policies or tiers."""
 
     policies: tuple[str, ...]
     tiers: tuple[str, ...]
@@ -39,6 +39,19 @@ class ModelNames:
         if policy is None:
             raise ModelNotFound(self._unknown(model), param="model")
         return policy
+
+    def policy(self, name: str) -> str:
+        """The policy that `x-gearbox-policy` names: a policy or `always:<tier>`, no alias.
+
+        Raises:
+            RequestError: the message names those there are.
+        """
+        if name in self.policies:
+            return name
+        if name.startswith(ALWAYS) and name.removeprefix(ALWAYS) in self.tiers:
+            return name
+        known = ", ".join((*self.policies, *(f"{ALWAYS}{tier}" for tier in self.tiers)))
+        raise RequestError(f"unknown policy {name[:_SHOWN]!r}; there are: {known}", param="x-gearbox-policy")
 
     def _own(self, name: str) -> str | None:
         if name in self.policies:

@@ -36,6 +36,8 @@ _PATTERNS = {
     "api_base": "must be an address such as https://host/v1",
     "name": "may hold letters, digits and . _ / @ + - only, and begins with a letter or digit",
 }
+#: What tiers are named where the file has none (`ladder.from_environment`).
+GENERATED_TIERS = ("small", "medium", "large")
 EXAMPLE = """tiers:
   - name: small
     deployments: [{model: openai/gpt-5-nano, api_key: os.environ/OPENAI_API_KEY}]"""
@@ -81,12 +83,13 @@ def load(path: Path, variables: Variables, catalog: Catalog, policies: Policies,
 
 def read(text: str, name: str, variables: Variables, catalog: Catalog, policies: Policies, today: date) -> Loaded:
     """As `load`, from text."""
-    document, notes = config_lines.parse(text, name), ()
+    document, notes = config_lines.parse(text, name), tuple[str, ...]()
     if litellm_config.is_litellm(document.data):
         document, notes = litellm_config.translate(document, variables, catalog, today)
     document = _with_environment(document, variables)
     config = _config(document)
-    _raise(document.say(path, message) for path, message in _faults(config, policies))
+    faults = sorted(_faults(config, policies), key=lambda fault: document.line(fault[0]))
+    _raise(document.say(path, message) for path, message in faults)
     return Loaded(config, document, notes)
 
 
@@ -125,7 +128,11 @@ def _with_environment(document: Document, variables: Variables) -> Document:
         found = variables.get(name)
         if found is None:
             near = did_you_mean(name, variables)
-            missing.append(document.say(path, f"the environment variable {name} is not set: export {name}=…{near}"))
+            missing.append(
+                document.say(
+                    path, f"the environment variable {name} is not set{near} Export it, or write the value here"
+                )
+            )
         return found or ""
 
     filled = fill(document.data, ())
@@ -141,13 +148,23 @@ def _config(document: Document) -> Config:
     try:
         return Config.model_validate_json(json.dumps(document.data, default=str))
     except ValidationError as error:
-        _raise(_in_words(found, document) for found in error.errors(include_url=False, include_context=True))
+        found = [(_path(detail), detail) for detail in error.errors(include_url=False)]
+        found = [pair for pair in found if not _follows(pair, [path for path, _ in found])]
+        found.sort(key=lambda pair: document.line(pair[0]))
+        _raise(document.say(path, _message(detail, path, document.data)) for path, detail in found)
         raise
 
 
-def _in_words(found: ErrorDetails, document: Document) -> str:
-    path = tuple(part for part in found["loc"] if part != "[key]")
-    return document.say(path, _message(found, path, document.data))
+def _follows(pair: tuple[tuple[str | int, ...], ErrorDetails], paths: Collection[tuple[str | int, ...]]) -> bool:
+    """Whether a list is called too short only because an item of it is wrong, which is told by itself."""
+    path, detail = pair
+    return detail["type"] == "too_short" and any(
+        len(other) > len(path) and other[: len(path)] == path for other in paths
+    )
+
+
+def _path(found: ErrorDetails) -> tuple[str | int, ...]:
+    return tuple(part for part in found["loc"] if part != "[key]")
 
 
 def _message(found: ErrorDetails, path: tuple[str | int, ...], data: Any) -> str:
@@ -155,10 +172,12 @@ def _message(found: ErrorDetails, path: tuple[str | int, ...], data: Any) -> str
     match found["type"]:
         case "extra_forbidden":
             allowed = _allowed(path[:-1])
-            return f"unknown key{did_you_mean(word, allowed)}. Allowed here: {', '.join(allowed)}"
+            return f"unknown key{did_you_mean(word, allowed)} Allowed here: {', '.join(allowed)}"
         case "missing":
-            return f"{word} is missing: add it"
-        case "string_pattern_mismatch" if word in _PATTERNS:
+            return "is missing, add it"
+        case "too_short" | "string_too_short":
+            return "must not be empty"
+        case "string_pattern_mismatch" | "value_error" if word in _PATTERNS:
             return _PATTERNS[word]
         case "literal_error":
             allowed = [
@@ -168,7 +187,12 @@ def _message(found: ErrorDetails, path: tuple[str | int, ...], data: Any) -> str
             given = word if found["loc"][-1:] == ("[key]",) else str(_at(data, path))
             return f"must be one of {', '.join(allowed)}{did_you_mean(given, allowed)}"
         case _:
-            text = found["msg"].replace("Input should be", "must be").replace("Object should", "must")
+            text = (
+                found["msg"]
+                .replace("Input should be", "must be")
+                .replace("an object", "a mapping")
+                .replace("array", "list")
+            )
             return f"{text[0].lower()}{text[1:]}, and is {_kind(_at(data, path))}"
 
 
@@ -213,9 +237,9 @@ def _kind(value: Any) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` where something known is close, else nothing."""
+    """The end of a sentence: `; did you mean "x"?` where something known is close, else a full stop."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    return f'; did you mean "{close[0]}"?' if close else "."
 
 
 # rules that need two keys
@@ -223,7 +247,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def _faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Everything wrong between keys: (path, what and how to mend it)."""
-    if not config.tiers:
+    if not config.tiers and "tiers" in config.model_fields_set:
         yield ("tiers",), f"at least one tier is needed, cheapest first, such as:\n{EXAMPLE}"
         return
     yield from _tier_faults(config, policies)
@@ -242,11 +266,16 @@ def _tier_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str
             yield ("tiers", place, "name"), f'"{tier.name}" is the name of a policy: choose another'
         if tier.judge is not None and tier.judge not in names:
             near = did_you_mean(tier.judge, names)
-            yield ("tiers", place, "judge"), f'no tier is named "{tier.judge}"{near}. Tiers: {", ".join(names)}'
+            yield ("tiers", place, "judge"), f'no tier is named "{tier.judge}"{near} Tiers: {", ".join(names)}'
         for index, deployment in enumerate(tier.deployments):
             if deployment.hints and not _may_hint(deployment):
                 path = ("tiers", place, "deployments", index, "hints")
                 yield path, "hints are for simulated and recorded upstreams, never for a vendor: remove it"
+
+
+def _tier_names(config: Config) -> list[str]:
+    """The tiers there will be; a file without `tiers` gets those of the environment's keys."""
+    return [tier.name for tier in config.tiers] or list(GENERATED_TIERS)
 
 
 def _may_hint(deployment: DeploymentConfig) -> bool:
@@ -258,7 +287,7 @@ def _may_hint(deployment: DeploymentConfig) -> bool:
 
 
 def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    tiers = [tier.name for tier in config.tiers]
+    tiers = _tier_names(config)
     targets = [*policies.names, *tiers, *(f"always:{tier}" for tier in tiers)]
     for alias, target in config.aliases.items():
         if alias in targets:
@@ -271,31 +300,32 @@ def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[st
             near = did_you_mean(target, targets)
             yield (
                 ("aliases", alias),
-                f'"{target}" is no policy and no tier{near}. Known: {", ".join([*sorted(policies.names), *tiers])}',
+                f'"{target}" is no policy and no tier{near} Known: {", ".join([*sorted(policies.names), *tiers])}',
             )
 
 
 def _policy_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    tiers = [tier.name for tier in config.tiers]
+    tiers = _tier_names(config)
     targets = [*sorted(policies.names), *tiers, *(f"always:{tier}" for tier in tiers)]
     if config.policy.default not in targets:
         near = did_you_mean(config.policy.default, targets)
         yield (
             ("policy", "default"),
-            f'no policy is named "{config.policy.default}"{near}. Known: {", ".join(sorted(policies.names))}',
+            f'no policy is named "{config.policy.default}"{near} Known: {", ".join(sorted(policies.names))}',
         )
     for name, settings in config.policy.settings().items():
         if name not in policies.names:
             known = ["default", *sorted(policies.names)]
             yield (
                 ("policy", name),
-                f"no policy has this name{did_you_mean(name, known)}. Allowed here: {', '.join(known)}",
+                f"no policy has this name{did_you_mean(name, known)} Allowed here: {', '.join(known)}",
             )
             continue
         try:
             policies.validate(name, settings)
         except ConfigError as error:
-            yield ("policy", name, *((error.param,) if error.param in settings else ())), error.message
+            spelled = [key for key in settings if error.param in (key, key.replace("-", "_"))]
+            yield ("policy", name, *spelled[:1]), error.message
 
 
 def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:

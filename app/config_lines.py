@@ -6,6 +6,7 @@ the last one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +21,19 @@ Path: TypeAlias = tuple[str | int, ...]
 
 #: More keys and items than this come from aliases that multiply each other, not from a person.
 _MOST_LINES = 200_000
+_FLOAT_TAG = "tag:yaml.org,2002:float"
+_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+_NUMERAL = frozenset("+-.0123456789")
 _MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, and 1.2's numbers beside: `5e-2` is a number, not a text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own shape
+        first: [*resolvers, *([(_FLOAT_TAG, _FLOAT)] if first in _NUMERAL else [])]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Document:
     """
 
     name: str
-    data: dict[str, Any]
+    data: dict[str, Any] = field(repr=False)
     lines: Mapping[Path, int] = field(repr=False)
     origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
 
@@ -73,7 +86,9 @@ def parse(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigError(f"{name}:{line}: this is not valid YAML: {error.problem or error.context}") from error
+        problem = str(error.problem or "")
+        what = problem if error.context is None or not problem.startswith("but") else f"{error.context} {problem}"
+        raise ConfigError(f"{name}:{line}: this is not valid YAML: {what or error.context}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: this is not valid YAML: {error}") from error
     except (ValueError, RecursionError) as error:
@@ -81,7 +96,7 @@ def parse(text: str, name: str) -> Document:
 
 
 def _parse(text: str, name: str) -> Document:
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:

@@ -6,6 +6,7 @@ chosen from LiteLLM's table by a rule (`rungs`, `pick`), never by a list of name
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field, replace
@@ -41,9 +42,30 @@ _SIMULATED = (("small", 0.05, 0.40, 0.55), ("medium", 0.50, 2.00, 0.76), ("large
 _SIMULATED_FACTS = ModelFacts(
     128_000, 16_384, frozenset({"tools", "json_schema", "n", "logprobs"}), frozenset({"vision", "audio"})
 )
+_PRICE_IN_TIER = (
+    "Add to the tier, in USD per million tokens (0 on your own machine):\n"
+    "    price: {input_usd_per_mtok: 0.00, output_usd_per_mtok: 0.00}"
+)
+_PRICE_IN_LITELLM = (
+    "Add to the model, in USD per token (0 on your own machine):\n"
+    "    model_info: {input_cost_per_token: 0.0, output_cost_per_token: 0.0}"
+)
 #: Words in the names of models made for one purpose, of previews, and of pointers that move.
 _SPECIAL = frozenset(
-    ["audio", "beta", "build", "chat", "code", "codex", "computer", "custom", "customtools", "cyber", "deep", "exp", "experimental", "guard", "image", "instruct", "latest", "law", "live", "non", "omni", "preview", "prompt", "realtime", "reasoning", "research", "robotics", "rosalind", "safeguard", "search", "transcribe", "tts", "vision"]
+    {"audio", "beta", "build", "chat", "code", "codex", "computer", "custom", "customtools", "cyber", "deep", "exp"}
+    | {"experimental", "guard", "image", "instruct", "latest", "law", "live", "non", "omni", "preview", "prompt"}
+    | {
+        "realtime",
+        "reasoning",
+        "research",
+        "robotics",
+        "rosalind",
+        "safeguard",
+        "search",
+        "transcribe",
+        "tts",
+        "vision",
+    }
 )
 _DATED = re.compile(r"\d{4,}")
 _GENERATION = re.compile(r"(?<![\d.])(\d{1,2}(?:[.-]\d{1,2})?)(?![\w.])")
@@ -251,7 +273,7 @@ class _Builder:
     def _deployment(self, tier: TierConfig, place: int, index: int) -> Deployment:
         shape, path = tier.deployments[index], ("tiers", place, "deployments", index)
         vendor, model = self._identify(shape, path)
-        known = _table_name(shape, model)
+        known = self._table_name(shape, model)
         deployment = Deployment(
             id=f"{tier.name}/{index}",
             model=model,
@@ -272,22 +294,24 @@ class _Builder:
         provider = self.catalog.provider(shape.model)
         if shape.adapter == "openai" or (shape.api_base and not listed and shape.adapter is None):
             return (Vendor(prefix, "openai"), shape.model) if listed else (VENDORS["openai"], f"openai/{shape.model}")
-        if provider is None and shape.adapter is None:
+        if provider is None and (shape.adapter is None or not slash):
             self._fault((*path, "model"), f'whose model is "{shape.model}"? Write it as provider/name, or add api_base')
             return VENDORS["openai"], f"openai/{shape.model}"
         owner = provider or prefix
         full = shape.model if slash and prefix == owner else f"{owner}/{shape.model}"
         return VENDORS.get(owner, Vendor(owner, "litellm")), full
 
+    def _table_name(self, shape: DeploymentConfig, model: str) -> str:
+        """The name the table knows it by: the one given, `provider/name`, or as written (claude-… on an own server)."""
+        names = [shape.base_model] if shape.base_model else [model, shape.model]
+        return next((name for name in names if self.catalog.price(name) is not None), names[0])
+
     def _price(self, tier: TierConfig, shape: DeploymentConfig, known: str, path: _Path) -> Price | None:
         given = shape.price or tier.price
         price = _price(given) if given else self.catalog.price(known) or _simulated_price(known)
         if price is None:
-            self._fault(
-                (*path, "model"),
-                f'tier "{tier.name}" has no price: litellm\'s table does not know "{known}". Add to the tier, in USD per million '
-                "tokens (0 on your own machine):\n    price: {input_usd_per_mtok: 0.00, output_usd_per_mtok: 0.00}",
-            )
+            missing = f'tier "{tier.name}" has no price: litellm\'s table does not know "{known}". '
+            self._fault((*path, "model"), missing + (_PRICE_IN_LITELLM if self.document.origins else _PRICE_IN_TIER))
         return price
 
     def _endpoint(self, deployment: Deployment, shape: DeploymentConfig, vendor: Vendor, path: _Path) -> Endpoint:
@@ -321,10 +345,6 @@ class _Builder:
 
     def _fault(self, path: _Path, message: str) -> None:
         self.faults.append(self.document.say(path, message))
-
-
-def _table_name(shape: DeploymentConfig, model: str) -> str:
-    return shape.base_model or model
 
 
 def _facts(shape: DeploymentConfig, known: ModelFacts) -> ModelFacts:
@@ -372,11 +392,12 @@ def _prior_notes(shapes: Sequence[TierConfig], steps: Sequence[float]) -> Iterab
         f"{shape.name} {step:g}" for shape, step in zip(shapes, steps, strict=True) if shape.prior_accuracy is None
     ]
     if missing:
-        yield f"no prior_accuracy is given, so even steps from .55 to .80 are taken: {', '.join(missing)}; measured ones route better"
+        steps_taken = ", ".join(missing)
+        yield f"no prior_accuracy is given, so even steps from .55 to .80 stand in: {steps_taken}; measure and set them"
 
 
 def _order_notes(tiers: Sequence[Tier]) -> Iterable[str]:
-    for lower, upper in zip(tiers, tiers[1:], strict=False):
+    for lower, upper in itertools.pairwise(tiers):
         if _tier_cost(lower) > _tier_cost(upper):
             yield f'tier "{upper.name}" stands above "{lower.name}" and is cheaper; the order is kept as given'
 

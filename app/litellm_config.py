@@ -71,7 +71,7 @@ def translate(
     """The document as a `gearbox.yaml` would have it, and notes on what was left out.
 
     Raises:
-        ConfigError: `model_list` or the `gearbox` block has another shape than LiteLLM's, or nothing in it can be asked.
+        ConfigError: `model_list` or the `gearbox` block has no shape of LiteLLM's, or nothing in it can be asked.
     """
     return _Translation(document, variables, catalog, today).run()
 
@@ -95,6 +95,12 @@ class _Entry:
     def known_as(self) -> str:
         """The name to look up in the table."""
         return str(self.info.get("base_model") or self.model)
+
+    @property
+    def costs(self) -> dict[str, Decimal]:
+        """The costs given, USD per token; `model_info` wins. Checked when the entry was read."""
+        given = {**self.params, **self.info}
+        return {key: Decimal(str(given[key])) for key in _PRICES if given.get(key) is not None}
 
     @property
     def wild(self) -> bool:
@@ -155,19 +161,33 @@ class _Translation:
         info = item.get("model_info") or {}
         if not isinstance(info, dict):
             raise self.document.error((*path, "model_info"), "must be a mapping")
+        for part, values in (("litellm_params", params), ("model_info", info)):
+            for key in _PRICES:
+                if values.get(key) is not None and not _is_cost(values[key]):
+                    raise self.document.error((*path, part, key), "must be a number of USD per token, 0 or more")
         return _Entry(place, str(item.get("model_name") or params["model"]), params, info)
 
     def _usable(self, entry: _Entry) -> bool:
         """Whether a model can be asked in a chat and its variables are set; a note says what is left out."""
         mode = entry.info.get("mode") or self.catalog.mode(entry.known_as)
         if mode is not None and mode not in _CHAT:
-            return self._left_out(entry, f'is no chat model (mode "{mode}")')
-        unset = [name for name in _variables(entry.params) if self.variables.get(name) is None]
-        return self._left_out(entry, f"needs {', '.join(unset)}, which is not set") if unset else True
+            return self._left_out(entry, f'it is no chat model (mode "{mode}")')
+        unset = [name for name in _variables(entry) if self.variables.get(name) is None] or self._vendor_key(entry)
+        return self._left_out(entry, f"{', '.join(unset)} is not set") if unset else True
+
+    def _vendor_key(self, entry: _Entry) -> list[str]:
+        """The variable of the vendor's own key, where the entry needs it and it is not set."""
+        given = entry.params.get("api_key") or entry.params.get("api_base") or entry.params.get("base_url")
+        vendor = VENDORS.get(
+            entry.model.partition("/")[0] if "/" in entry.model else self.catalog.provider(entry.model) or ""
+        )
+        if given or vendor is None or self.variables.first(vendor.key_names):
+            return []
+        return list(vendor.key_names[:1])
 
     def _left_out(self, entry: _Entry, why: str) -> bool:
         self.notes.append(
-            self.document.say(("model_list", entry.place), f"{entry.name} ({entry.model}) {why}: left out")
+            self.document.say(("model_list", entry.place), f"{entry.name} ({entry.model}) is left out: {why}")
         )
         return False
 
@@ -205,10 +225,10 @@ class _Translation:
             if name not in priced:
                 self._left_out(
                     groups[name][0],
-                    "has no price: add input_cost_per_token and output_cost_per_token to its model_info;",
+                    "it has no price; add input_cost_per_token and output_cost_per_token to its model_info",
                 )
         ordered = sorted(priced, key=lambda name: priced[name])
-        tiers = [
+        tiers: list[Any] = [
             {"name": _fit(name), "deployments": self._deployments(place, groups[name])}
             for place, name in enumerate(ordered)
         ]
@@ -217,7 +237,8 @@ class _Translation:
             raise self.document.error(("model_list",), "\n".join(["none of these models can be a tier:", *self.notes]))
         for place, name in enumerate(ordered):
             self.origins["tiers", place] = ("model_list", groups[name][0].place)
-        shown = " < ".join(tier["name"] for tier in tiers)
+            self.origins["tiers", place, "name"] = ("model_list", groups[name][0].place, "model_name")
+        shown = " < ".join(str(tier["name"]) for tier in tiers)
         self.notes.append(
             f"{self.document.name}: the ladder, by output price: {shown}; gearbox: {{tiers: [...]}} chooses another"
         )
@@ -228,11 +249,7 @@ class _Translation:
         return min((price.base.output, price.base.input) for price in prices) if len(prices) == len(group) else None
 
     def _price(self, entry: _Entry) -> Price | None:
-        try:
-            return price_of({**entry.params, **entry.info}) or self.catalog.price(entry.known_as)
-        except InvalidOperation as error:
-            path = ("model_list", entry.place, "model_info")
-            raise self.document.error(path, "a cost per token is not a number") from error
+        return price_of(entry.costs) or self.catalog.price(entry.known_as)
 
     def _of_wildcards(self, wild: list[_Entry]) -> list[Any]:
         """Rungs for `openai/*` and its like, chosen from the table as without a file."""
@@ -263,7 +280,11 @@ class _Translation:
 
     def _deployments(self, tier: int, group: list[_Entry]) -> list[dict[str, Any]]:
         for index, entry in enumerate(group):
-            self.origins["tiers", tier, "deployments", index] = ("model_list", entry.place, "litellm_params")
+            here: _Path = ("tiers", tier, "deployments", index)
+            there: _Path = ("model_list", entry.place, "litellm_params")
+            self.origins[here] = there
+            self.origins[*here, "timeouts", "total_s"] = (*there, "timeout")
+            self.origins[*here, "timeouts", "first_token_s"] = (*there, "stream_timeout")
         return [self._deployment(entry) for entry in group]
 
     def _deployment(self, entry: _Entry) -> dict[str, Any]:
@@ -272,6 +293,7 @@ class _Translation:
             "model": entry.model,
             "api_base": params.get("api_base") or params.get("base_url"),
             "api_key": params.get("api_key"),
+            "adapter": self._adapter(entry),
             "base_model": info.get("base_model"),
             "price": self._price_shape(entry),
             "timeouts": _without_none(
@@ -284,17 +306,18 @@ class _Translation:
         }
         return {key: value for key, value in shape.items() if value not in (None, {})}
 
+    def _adapter(self, entry: _Entry) -> str | None:
+        """Whoever neither we nor the table know by prefix, LiteLLM knows."""
+        prefix, slash, _ = entry.model.partition("/")
+        known = prefix in VENDORS or prefix in self.catalog.providers or entry.params.get("api_base")
+        return "litellm" if slash and not known else None
+
     def _price_shape(self, entry: _Entry) -> dict[str, float] | None:
         """LiteLLM's USD per token -> USD per million tokens; None unless both input and output are given."""
-        given = {**entry.params, **entry.info}
-        if given.get("input_cost_per_token") is None or given.get("output_cost_per_token") is None:
+        costs = entry.costs
+        if not {"input_cost_per_token", "output_cost_per_token"} <= costs.keys():
             return None
-        self._price(entry)
-        return {
-            ours: float(Decimal(str(given[theirs])) * 1_000_000)
-            for theirs, ours in _PRICES.items()
-            if given.get(theirs) is not None
-        }
+        return {ours: float(costs[theirs] * 1_000_000) for theirs, ours in _PRICES.items() if theirs in costs}
 
     # names
 
@@ -364,12 +387,21 @@ class _Translation:
             self.notes.append(f"{self.document.name}: not used by Gearbox: {', '.join(names)}")
 
 
-def _variables(params: Mapping[str, Any]) -> list[str]:
+def _variables(entry: _Entry) -> list[str]:
+    """The variables an entry names."""
     return [
         value.removeprefix(_ENVIRON)
-        for value in params.values()
+        for value in entry.params.values()
         if isinstance(value, str) and value.startswith(_ENVIRON)
     ]
+
+
+def _is_cost(value: Any) -> bool:
+    try:
+        cost = Decimal(str(value))
+    except InvalidOperation:
+        return False
+    return cost.is_finite() and 0 <= cost < 1
 
 
 def _fit(name: str) -> str:

@@ -7,10 +7,11 @@ The law of this file: shapes, ranges and defaults only. It opens no file and che
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from router.errors import ConfigError
@@ -25,7 +26,16 @@ Tokens: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@+-]*$", max_length=128)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Url: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or any(map(str.isspace, url)):
+        raise ValueError("not an address")
+    return url
+
+
+Url: TypeAlias = Annotated[str, AfterValidator(_address)]
 
 
 class Section(BaseModel):
@@ -222,9 +232,11 @@ class Variables:
 
 
 class Environment(BaseSettings):
-    """The one door to the environment: `GEARBOX_CONFIG`, `GEARBOX_HOST`, …, and every variable for `os.environ/NAME`."""
+    """The one door to the environment: `GEARBOX_CONFIG` and its like, and every variable for `os.environ/NAME`."""
 
-    model_config = SettingsConfigDict(env_prefix="GEARBOX_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GEARBOX_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     config: Path | None = None
     host: str = "127.0.0.1"

@@ -31,6 +31,10 @@ class Always:
         """The tier."""
         return {"tier": self._tier}
 
+    def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
+        """None: it does not choose."""
+        return {}
+
     def decide(self, run: Run) -> Decision:
         """Ask it once; deliver what came, a failure as a failure."""
         if run.attempts:

@@ -98,7 +98,7 @@ class Engine:
             judge_fails_open=self._judge_fails_open,
             quality=request.wishes.quality,
         )
-        return Prepared(policy, run, start)
+        return Prepared(policy, self._runner.budgeted(run, request, Purse(request.wishes.cap_nanousd)), start)
 
     async def handle(self, request: Request, listener: Listener, brake: Brake) -> Outcome:
         """Serve one request; a failure comes back inside the outcome, recorded like everything else.
@@ -116,6 +116,7 @@ class Engine:
             run=ride.run,
             delivered=ride.delivered,
             settings=prepared.policy.settings,
+            estimates=prepared.policy.estimates(prepared.run),
             labels=(),
             baseline_nanousd=None,
             started_at=request.received_at,

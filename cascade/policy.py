@@ -36,6 +36,9 @@ class Policy(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """Every number it decides by, as it is stored with each outcome."""
 
+    def estimates(self, run: Run) -> Mapping[str, float]:
+        """P(valid) of each rung before anyone is asked; empty where the policy estimates nothing."""
+
     def decide(self, run: Run) -> Decision:
         """The next step; each carries its reason in words."""
 

@@ -33,9 +33,9 @@ def names() -> tuple[str, ...]:
     return (*_SYNONYMS, *_POLICIES)
 
 
-def is_policy(name: str) -> bool:
-    """Whether a client can name this policy."""
-    return name in names() or name.startswith(ALWAYS)
+def meaning(name: str) -> str:
+    """The policy that a name stands for; itself, unless it is a synonym."""
+    return _SYNONYMS.get(name, name)
 
 
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
@@ -49,7 +49,7 @@ def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
         return Always(name.removeprefix(ALWAYS))
     if name not in names():
         raise RequestError(f"unknown policy {name!r}; there are: {', '.join((*names(), 'always:<tier>'))}")
-    kind, make = _POLICIES[_SYNONYMS.get(name, name)]
+    kind, make = _POLICIES[meaning(name)]
     return make(validate(name, settings or {}, kind))
 
 
@@ -62,7 +62,7 @@ def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = No
     if kind is None:
         if name not in names():
             raise ConfigError(f"unknown policy {name!r}; there are: {', '.join(names())}", param=name)
-        kind = _POLICIES[_SYNONYMS.get(name, name)][0]
+        kind = _POLICIES[meaning(name)][0]
     known = {field.name for field in fields(kind)}
     given: dict[str, Any] = {}
     for key, value in settings.items():

@@ -51,10 +51,9 @@ class Runner:
         self, request: Request, policy: Policy, run: Run, purse: Purse, brake: Brake, listener: Listener
     ) -> Ride:
         """Follow the policy to its end; what was tried and what is to be served."""
-        size = Size.of(request.body)
         waited_s = 0.0
         while True:
-            run = replace(run, budget=self._budget(run, request, size, purse), stop=brake.stop)
+            run = replace(self.budgeted(run, request, purse), stop=brake.stop)
             decision: Decision = policy.decide(run)
             if isinstance(decision, Deliver):
                 return Ride(run, decision, waited_s)
@@ -78,9 +77,11 @@ class Runner:
         await listener.progress(f"judging {last.tier}")
         return run.with_last(await self._judge.judge(request, last, self._tiers[judge.by], purse, brake))
 
-    def _budget(self, run: Run, request: Request, size: Size, purse: Purse) -> Budget:
+    def budgeted(self, run: Run, request: Request, purse: Purse) -> Run:
+        """The run with the money left and the worst case of each next step."""
         if not purse.capped:
-            return Budget(spent_nanousd=purse.spent_nanousd)
+            return replace(run, budget=Budget(spent_nanousd=purse.spent_nanousd))
+        size = Size.of(request.body)
         # A tier without a price cannot be bounded, so no cap pays for it.
         unpayable = (purse.cap_nanousd or 0) + 1
         asks = {tier.name: least_nanousd(size, tier) for tier in run.ladder}
@@ -88,9 +89,10 @@ class Runner:
         if run.attempts and run.attempts[-1].answer is not None:
             by = self._tiers[run.tier(run.attempts[-1].tier).judge]
             judge = self._judge.quote_nanousd(request, run.attempts[-1], by)
-        return Budget(
+        budget = Budget(
             purse.cap_nanousd,
             purse.spent_nanousd,
             {name: unpayable if least is None else least for name, least in asks.items()},
             judge,
         )
+        return replace(run, budget=budget)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: A final answer is short; what is longer is an essay, and not compared.
-MAX_ANSWER_CHARS = 10_000
+MAX_ANSWER_CHARS = 2_000
 #: How many of the last occurrences of a form are tried before giving up (cut or empty ones are passed over).
 TRIES = 8
 
@@ -28,24 +28,33 @@ _FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n")
 _BOXED = re.compile(r"\\(?:boxed|fbox)[ \t]{0,8}\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _LEAD = re.compile(
-    r"\banswer\b[*_`\"']{0,4}[ \t]{0,4}(?:to\b[^.:\n]{1,120}?[ \t])?(?:is\b|:|=)[ \t]{0,4}:?[*_`\"']{0,4}\s{0,8}",
+    r"\banswer\b[*_`\"']{0,4}[ \t]{0,4}(?:to\b[^.:\n]{1,60}?[ \t])?(?:is\b|:|=)[ \t]{0,4}:?[*_`\"']{0,4}\s{0,8}",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[\r\n]")
 _REASON = re.compile(r",?[ \t](?:because|since|as)\b", re.IGNORECASE)
-_CHOICE = re.compile(r"\(([A-Za-z])\)(?=$|[\s.,:;])|([A-Z])(?=$|[).:,;](?:\s|$))|([A-Z])(?=\*\*)")
-_LETTER = re.compile(r"[(\[]?([A-Za-z])[)\]]?")
+_CHOICE = re.compile(
+    r"(?:[Oo]ption |[Cc]hoice )?(?:\(([A-Za-z])\)(?=$|[\s.,:;])|([A-Z])(?=$|[).:,;](?:\s|$))|([A-Z])(?=\*\*))"
+)
+_LETTER = re.compile(r"(?:(?:option|choice) )?[(\[]?([A-Z])[)\]]?", re.IGNORECASE)
 _NUMBER = re.compile(r"([-+]?)(\d{1,3}(?:,\d{3})+|\d*)(?:\.(\d*))?")
 _FRACTION = re.compile(r"[-+]?\d{1,40}/\d{1,40}")
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|boxed|fbox)[ ]?\{([^{}]*)\}")
 _AROUND_OPERATOR = re.compile(r" ?([-+*/=^(){}\[\],|<>]) ?")
 _LATEX = (("{,}", ","), ("\\!", ""), ("\\,", ""), ("\\left", ""), ("\\right", ""), ("dfrac", "frac"), ("tfrac", "frac"))
 _DASHES = str.maketrans({"\u2212": "-", "\u2013": "-"})
-_EDGES = " \t\r\n*_`\"'.,;:!"
+_OPENING = " \t\r\n*_`\"':"
+_CLOSING = " \t\r\n*_`\"'.,;:"
 
 
 def final_answer(text: str) -> str:
-    """The extracted and normalised final answer; "" where there is none."""
+    """The extracted and normalised final answer; "" where there is none.
+
+    A text that is a JSON object as a whole has its `answer` or none: its other fields are not searched for phrases.
+    """
+    whole = _json_object(text.strip())
+    if whole is not None:
+        return normalise(_json_answer(whole))
     for candidates in (_from_json, _from_boxed, _from_phrase, _from_lone):
         for candidate in candidates(text):
             answer = normalise(candidate)
@@ -78,8 +87,15 @@ def _plain(answer: str) -> str:
         answer = _WRAPPER.sub(r"\1", answer.translate(_DASHES))
         for latex, short in _LATEX:
             answer = answer.replace(latex, short)
-        answer = answer.strip(_EDGES).removeprefix("\\(").removesuffix("\\)").removeprefix("\\$").strip("$")
-        answer = answer.removesuffix("%").removesuffix("\\").removesuffix("^\\circ")
+        answer = (
+            answer.lstrip(_OPENING)
+            .rstrip(_CLOSING)
+            .removeprefix("\\(")
+            .removesuffix("\\)")
+            .removeprefix("\\$")
+            .strip("$")
+        )
+        answer = answer.removesuffix("^\\circ").rstrip("%\\")
     return answer
 
 
@@ -100,30 +116,29 @@ def _number(answer: str) -> str:
 
 
 def _from_json(text: str) -> Iterator[str]:
-    """The `answer` of the text itself, of its last fenced blocks, of a flat object at its end."""
-    stripped = text.strip()
-    if stripped.startswith("{") and stripped.endswith("}"):
-        yield _json_answer(stripped)
+    """The `answer` of its last fenced blocks, of a flat object at its end."""
     for fence in reversed(deque(_FENCE.finditer(text), maxlen=TRIES)):
         end = text.find("```", fence.end())
-        yield _json_answer(text[fence.end() : end if end >= 0 else len(text)])
-    if stripped.endswith("}"):
-        yield _json_answer(stripped[stripped.rfind("{") :])
+        yield _json_answer(_json_object(text[fence.end() : end if end >= 0 else len(text)].strip()))
+    stripped = text.rstrip()
+    yield _json_answer(_json_object(stripped[max(stripped.rfind("{"), 0) :]))
 
 
-def _json_answer(text: str) -> str:
+def _json_object(text: str) -> Mapping[str, Any] | None:
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, Mapping) else None
+
+
+def _json_answer(found: Mapping[str, Any] | None) -> str:
+    value = found.get("answer") if found else None
+    if value is None:
         return ""
-    value = found.get("answer") if isinstance(found, Mapping) else None
-    return _inner(_spelled(value))
-
-
-def _spelled(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _inner(value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":")))
 
 
 def _inner(value: str) -> str:

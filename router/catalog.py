@@ -55,9 +55,7 @@ class Catalog:
     """Look-ups over LiteLLM's table. A model is named `provider/name` or by its bare name."""
 
     def __init__(self, table: Mapping[str, Mapping[str, Any]]) -> None:
-        """Args:
-        table: model -> entry, as in LiteLLM's JSON file; prices in USD per token.
-        """
+        """Take a table: model -> entry, as in LiteLLM's JSON file; prices in USD per token."""
         self._table = table
         self._providers = frozenset(
             str(entry["litellm_provider"]) for entry in table.values() if "litellm_provider" in entry
@@ -150,15 +148,15 @@ def price_of(entry: Mapping[str, Any]) -> Price | None:
 
 def _rates(entry: Mapping[str, Any], suffix: str, base: Rates | None = None) -> Rates | None:
     """The rates of one context length; a kind that a long context does not name keeps its base rate."""
-    entry_input = _rate(entry, f"input_cost_per_token{suffix}", base and base.input)
-    output = _rate(entry, f"output_cost_per_token{suffix}", base and base.output)
-    if entry_input is None or output is None:
+    input_rate = _rate(entry, f"input_cost_per_token{suffix}", base.input if base else None)
+    output = _rate(entry, f"output_cost_per_token{suffix}", base.output if base else None)
+    if input_rate is None or output is None:
         return None
     return Rates(
-        entry_input,
+        input_rate,
         output,
-        _rate(entry, f"cache_read_input_token_cost{suffix}", base and base.cached_input),
-        _rate(entry, f"cache_creation_input_token_cost{suffix}", base and base.cache_write),
+        _rate(entry, f"cache_read_input_token_cost{suffix}", base.cached_input if base else None),
+        _rate(entry, f"cache_creation_input_token_cost{suffix}", base.cache_write if base else None),
         _rate(entry, f"output_cost_per_reasoning_token{suffix}", _long_reasoning(base)),
     )
 

@@ -448,6 +448,7 @@ class Outcome:
     late_cost_nanousd: int = 0
     client: str = "answered"
     extra_calls: tuple[Call, ...] = ()
+    estimates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def served(self) -> Attempt | None:

@@ -69,7 +69,7 @@ class SentenceTransformerEmbedder:
     ) -> None:
         self._model = model
         self._load = load or load_encoder
-        self._threads = threads or max(1, len(os.sched_getaffinity(0)) // 2)
+        self._threads = threads or max(1, _cores() // 2)
         self._window_s = window_s
         self._batch_size = batch_size
         self._cache: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
@@ -118,7 +118,7 @@ class SentenceTransformerEmbedder:
         return await asyncio.shield(self._pending[key])
 
     def embed_many(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), dimensions), in the texts' order; blocks, so it is for replay and scripts."""
+        """Unit vectors, shape (len(texts), dimensions), in the texts' order; blocks: for replay and scripts."""
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         return self._thread.submit(self._encode, clean, batch_size).result()
 
@@ -137,15 +137,18 @@ class SentenceTransformerEmbedder:
         self._queue.append((key, text))
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
+            self._worker.add_done_callback(self._drop)
 
     async def _work(self) -> None:
         """Encode batch after batch until nobody waits; what comes in during one batch makes up the next."""
-        try:
-            await asyncio.sleep(self._window_s)
-            while self._queue:
-                batch, self._queue = self._queue[: self._batch_size], self._queue[self._batch_size :]
-                await self._settle(batch)
-        finally:
+        await asyncio.sleep(self._window_s)
+        while self._queue:
+            batch, self._queue = self._queue[: self._batch_size], self._queue[self._batch_size :]
+            await self._settle(batch)
+
+    def _drop(self, worker: asyncio.Task[None]) -> None:
+        """Leave nobody waiting for a worker that was cancelled, be it before its first step."""
+        if worker.cancelled():
             for future in self._pending.values():
                 future.cancel()
             self._pending.clear()
@@ -200,7 +203,7 @@ class TorchEncoder:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - likewise
         from transformers.utils import logging  # noqa: PLC0415 - likewise
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(threads)
         self._model = SentenceTransformer(source, device="cpu", local_files_only=local)
         self._model.float()
@@ -266,6 +269,11 @@ def verified(folder: Path) -> Path:
     if found != WEIGHTS_SHA256:
         raise ConfigError(f"{weights} has SHA-256 {found}, not {WEIGHTS_SHA256}: it is not the published model; {cure}")
     return folder
+
+
+def _cores() -> int:
+    """The cores this process may use, where the system says so, or those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _retrieve(future: asyncio.Future[NDArray[np.float32]]) -> None:

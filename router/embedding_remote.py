@@ -123,7 +123,7 @@ class OpenAIEmbedder:
         length = float(np.linalg.norm(vector))
         if vector.ndim != 1 or vector.size != wanted or not np.isfinite(length) or length == 0:
             raise UpstreamBadReply(
-                f"{self._url} sent an embedding of shape {vector.shape} and length {length:.4g}; wanted ({wanted},), finite"
+                f"{self._url} sent an embedding of shape {vector.shape} and length {length:.4g}, not ({wanted},)"
             )
         self._dimensions = wanted
         return (vector / np.float32(length)).astype(np.float32)

@@ -86,39 +86,35 @@ class Vendor:
     family: str = ""
 
 
-def _openai_like(
-    name: str, api_base: str | None, *keys: str, aliases: tuple[str, ...] = (), family: str = ""
-) -> Vendor:
-    return Vendor(name, "openai", api_base, keys, aliases, family)
-
-
-def _adapted(name: str, *keys: str, aliases: tuple[str, ...] = (), family: str = "") -> Vendor:
-    return Vendor(name, "litellm", None, keys, aliases, family)
-
-
 _ALL = (
-    _openai_like(
-        "openai", "https://api.openai.com/v1", "OPENAI_API_KEY",
-        aliases=("gpt-*", "chatgpt-*", "o[1-9]*"), family=r"gpt-",
+    Vendor(
+        "openai", "openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), ("gpt-*", "chatgpt-*", "o[1-9]*"), r"gpt-"
     ),
-    _adapted("anthropic", "ANTHROPIC_API_KEY", aliases=("claude-*",), family=r"claude-"),
-    _adapted("gemini", "GEMINI_API_KEY", "GOOGLE_API_KEY", aliases=("gemini-*",), family=r"gemini-(?!gemma)"),
-    _openai_like("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", aliases=("groq/*",), family=r".*"),
-    _openai_like(
-        "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", aliases=("mistral-*",), family=r"mistral-(small|medium|large)",
+    Vendor("anthropic", "litellm", None, ("ANTHROPIC_API_KEY",), ("claude-*",), r"claude-"),
+    Vendor("gemini", "litellm", None, ("GEMINI_API_KEY", "GOOGLE_API_KEY"), ("gemini-*",), r"gemini-(?!gemma)"),
+    Vendor("groq", "openai", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), ("groq/*",), r".*"),
+    Vendor(
+        "mistral",
+        "openai",
+        "https://api.mistral.ai/v1",
+        ("MISTRAL_API_KEY",),
+        ("mistral-*",),
+        r"mistral-(small|medium|large)",
     ),
-    _openai_like("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", aliases=("deepseek-*",), family=r"deepseek-v"),
-    _openai_like("xai", "https://api.x.ai/v1", "XAI_API_KEY", aliases=("grok-*",), family=r"grok-\d"),
-    _openai_like("together_ai", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"),
-    _openai_like("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    _openai_like("fireworks_ai", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
-    _openai_like("ollama", "http://localhost:11434/v1"),
-    _openai_like("hosted_vllm", "http://localhost:8000/v1"),
-    _openai_like("lm_studio", "http://localhost:1234/v1"),
-    _openai_like("custom_openai", None),
-    _openai_like("litellm_proxy", None),
+    Vendor("deepseek", "openai", "https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), ("deepseek-*",), r"deepseek-v"),
+    Vendor("xai", "openai", "https://api.x.ai/v1", ("XAI_API_KEY",), ("grok-*",), r"grok-\d"),
+    Vendor("together_ai", "openai", "https://api.together.xyz/v1", ("TOGETHERAI_API_KEY", "TOGETHER_API_KEY")),
+    Vendor("openrouter", "openai", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
+    Vendor(
+        "fireworks_ai", "openai", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY")
+    ),
+    Vendor("ollama", "openai", "http://localhost:11434/v1"),
+    Vendor("hosted_vllm", "openai", "http://localhost:8000/v1"),
+    Vendor("lm_studio", "openai", "http://localhost:1234/v1"),
+    Vendor("custom_openai", "openai"),
+    Vendor("litellm_proxy", "openai"),
     Vendor("simulated", "simulated"),
-)  # fmt: skip
+)
 _OTHER_NAMES = {"together": "together_ai", "fireworks": "fireworks_ai", "ollama_chat": "ollama", "vllm": "hosted_vllm"}
 _BY_NAME = {vendor.name: vendor for vendor in _ALL}
 #: Every vendor whose address or adapter we know, by the prefixes of its models' names.

@@ -13,7 +13,7 @@ GearboxError
 │   └── UpstreamTimeout · UpstreamUnavailable · UpstreamBadReply
 ├── StoreUnavailable ........ the database is away where it is needed
 └── ConfigError ............. the operator can mend it, before serving
-"""  # noqa: D208 - a tree is drawn with indentation
+"""
 
 from __future__ import annotations
 

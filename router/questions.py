@@ -27,7 +27,7 @@ def question_text(messages: Any) -> str:
     contents = [message.get("content") for message in messages if _is_user(message)]
     if not contents:
         return ""
-    return "\n".join(part for part in (_earlier(contents[:-1]), _text(contents[-1])) if part)
+    return "\n".join(part for part in (_earlier(contents[:-1]), flat_text(contents[-1])) if part)
 
 
 def _is_user(message: Any) -> bool:
@@ -38,14 +38,14 @@ def _earlier(contents: Sequence[Any]) -> str:
     """The newest 300 characters of these turns; stops reading once it has them."""
     context = ""
     for content in reversed(contents):
-        text = _text(content)[-CONTEXT_CHARS:]
+        text = flat_text(content)[-CONTEXT_CHARS:]
         context = "\n".join(part for part in (text, context) if part)
         if len(context) >= CONTEXT_CHARS:
             break
     return context[-CONTEXT_CHARS:].strip()
 
 
-def _text(content: Any) -> str:
+def flat_text(content: Any) -> str:
     """A message's own text: the string, or its text parts; "" for None, images, audio and anything odd."""
     if isinstance(content, str):
         return content.strip()

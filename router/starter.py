@@ -94,6 +94,7 @@ class Starter:
         if vector is None or not request.wishes.store:
             return
         if labels:
+            self._unlabelled.pop(id, None)
             await self._neighbours.add(id, vector, by_model(labels), self.scope_of(request.caller.team))
             return
         self._unlabelled[id] = vector

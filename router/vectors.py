@@ -30,7 +30,8 @@ def similarities(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDAr
     Summed in float64 row by row, so that equal vectors are equally similar wherever they are kept.
     """
     products = rows.astype(np.float64) * vector.astype(np.float64)
-    return np.clip(products.sum(axis=1).round(PLACES), -1.0, 1.0)
+    found: NDArray[np.float64] = np.clip(products.sum(axis=1).round(PLACES), -1.0, 1.0)
+    return found
 
 
 def nearest(found: NDArray[np.float64], rows: NDArray[np.int64], k: int) -> NDArray[np.intp]:

@@ -10,6 +10,7 @@ FULL syncs on each commit, and group commit shares that sync among all requests 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, make_url
@@ -40,7 +41,7 @@ def create_engine(url: str) -> AsyncEngine:
     """An engine for this URL; nothing is connected yet.
 
     Raises:
-        ConfigError: no URL, another database, or SQLite in memory.
+        ConfigError: no URL, another database, SQLite in memory or in a directory that does not exist.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
@@ -75,9 +76,18 @@ def _parsed(url: str) -> URL:
     if backend not in DRIVERS:
         raise ConfigError(f"store.url: {backend!r} is not supported; use {' or '.join(sorted(set(DRIVERS.values())))}")
     parsed = parsed.set(drivername=DRIVERS[backend])
-    if backend == "sqlite" and (parsed.database or ":memory:") == ":memory:":
-        raise ConfigError("store.url names SQLite in memory, which keeps nothing: name a file, or use MemoryHistory")
+    if backend == "sqlite":
+        _check_file(parsed.database or ":memory:")
     return parsed
+
+
+def _check_file(name: str) -> None:
+    """Refuse early what SQLite could not open: aiosqlite's thread may outlive the loop when opening fails."""
+    if name == ":memory:":
+        raise ConfigError("store.url names SQLite in memory, which keeps nothing: name a file, or use MemoryHistory")
+    folder = Path(name).resolve().parent
+    if not name.startswith("file:") and not folder.is_dir():
+        raise ConfigError(f"store.url: the directory {folder} does not exist: create it, or name another file")
 
 
 def _tune_sqlite(engine: AsyncEngine) -> None:

@@ -17,9 +17,9 @@ from router.errors import GearboxError, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# PostgreSQL's classes of SQLSTATE that say nothing about the row (its manual, appendix A): connection, transaction
-# rollback (deadlock, serialisation), resources, operator intervention (shutdown), system error; and read-only.
-AWAY_CLASSES = ("08", "40", "53", "57", "58", "25006")
+# PostgreSQL's classes of SQLSTATE that say nothing about the row (its manual, appendix A): connection, our password,
+# the database's name, transaction rollback (deadlock), resources, operator (shutdown), system error; and read-only.
+AWAY_CLASSES = ("08", "28", "3D", "40", "53", "57", "58", "25006")
 
 
 class RowRefused(GearboxError):

@@ -21,6 +21,8 @@ from storage.call_rows import attempt_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from router.domain import Evidence, Label, Outcome
     from router.errors import GearboxError
     from storage.call_rows import Row
@@ -82,12 +84,12 @@ def bare_id(id: str) -> str:  # noqa: A002 - the row's id
     return clean.text(id).removeprefix("chatcmpl-")
 
 
-def packed(vector: tuple[float, ...] | None) -> bytes | None:
+def packed(vector: NDArray[np.float32] | None) -> bytes | None:
     """A vector as float32 bytes, little-endian."""
     return None if vector is None else np.asarray(vector, dtype=VECTOR_DTYPE).tobytes()
 
 
-def unpacked(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+def unpacked(data: bytes) -> NDArray[np.float32]:
     """Float32 bytes -> a vector, shape (dimensions,), read-only."""
     return np.frombuffer(data, dtype=VECTOR_DTYPE)
 

@@ -69,7 +69,7 @@ class SqlHistory:
             options: as for the class.
 
         Raises:
-            ConfigError: the URL is none of these.
+            ConfigError: the URL is none of these, or its directory does not exist.
             StoreUnavailable: the database cannot be reached.
         """
         engine = create_engine(url)

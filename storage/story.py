@@ -79,7 +79,7 @@ def _call(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _labels(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    counting = {row["id"] for row in in_force(rows).values()}
+    counting = {row["id"] for row in in_force(rows)}
     return [
         {
             **_pick(row, _LABEL),

@@ -1,4 +1,4 @@
-"""Tiers without weights or keys: a deterministic OpenAI-compatible server that really solves arithmetic and list tasks."""
+"""Tiers without weights or keys: a deterministic OpenAI-compatible server that solves arithmetic and list tasks."""
 
 from cascade.simulated.upstream import SimulatedUpstream
 

@@ -31,7 +31,7 @@ _WHAT = (
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A choice before it is cut; `rivals` are what the first token might have been, `final` is "" where there is none."""
+    """A choice before it is cut; `rivals`: what the first token might have been; `final`: "" where there is none."""
 
     content: str
     tool_calls: tuple[Mapping[str, Any], ...] = ()

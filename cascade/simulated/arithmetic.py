@@ -224,7 +224,7 @@ _WANTED = re.compile(
 
 
 def _side(text: str, x: int) -> Fraction:
-    joined = re.sub(r"(?<=[\dx)])\s*(?=[x(])", "*", text.strip())
+    joined = re.sub(r"(?<=[\dx)])\s*(?=[x(])", "*", text.strip(" .,"))
     return evaluate(joined.replace("x", f"({x})"), Work())
 
 

@@ -14,7 +14,7 @@ _MIN_OPTIONS = 2
 
 def split_choices(text: str) -> tuple[str, dict[str, str]]:
     """The question's stem and its options by letter, in order; no options where there are fewer than two."""
-    marks = []
+    marks: list[re.Match[str]] = []
     for match in _MARK.finditer(text):
         if match[1] == chr(ord("A") + len(marks)):
             marks.append(match)

@@ -12,6 +12,7 @@ _TOKEN = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|[-+*/%^()])")
 _MAX_CHARS = 300
 _MAX_DEPTH = 25
 _NAMES = {"+": "+", "-": "-", "*": "*", "/": "/", "%": "mod", "^": "^"}
+_PARENTHESES = frozenset("()")
 _LEVELS = ("+-", "*/%")
 CHARACTERS = r"[\d.\s()+\-*/%^]+"
 
@@ -94,7 +95,7 @@ def evaluate(text: str, work: Work) -> Fraction:
 
 def flat(text: str) -> Fraction | None:
     """The value that someone gets who works from left to right and ignores precedence; None where there is none."""
-    tokens = [token for token in _tokens(text) if token not in "()"]
+    tokens = [token for token in _tokens(text) if token not in _PARENTHESES]
     work = Work()
     try:
         value = Fraction(tokens[0])

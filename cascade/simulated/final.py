@@ -1,4 +1,4 @@
-"""The final value in an answer's text, for judging: a JSON answer field, a boxed value, "the answer is", the last number.
+"""The final value in an answer's text, for judging: a JSON field, a boxed value, "the answer is", the last number.
 
 Pure.
 """

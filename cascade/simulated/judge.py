@@ -69,7 +69,5 @@ def verdict(case: Case, tier: str, *luck: object) -> tuple[bool, float]:
 def judged(case: Case, tier: str, *luck: object) -> tuple[str, float]:
     """The judge's reply, ending in its `validity:` line, and the difficulty it met."""
     valid, difficulty = verdict(case, tier, *luck)
-    reason = (
-        "I worked the question out myself and the answer agrees." if valid else "Checking the steps, the answer fails."
-    )
+    reason = "The answer looks right to me." if valid else "The answer does not look right to me."
     return f"{reason}\nvalidity: {'yes' if valid else 'no'}", difficulty

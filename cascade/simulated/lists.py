@@ -5,12 +5,14 @@ Pure. An instruction with words left over that no operation and no filler explai
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
+from typing import TypeAlias
 
 from cascade.simulated.numbers import NUMBER, read, with_digits
 from cascade.simulated.operations import FILTER as FILTER_STAGE
-from cascade.simulated.operations import TABLE, NotPossibleError, Operation, Value, items, shown
+from cascade.simulated.operations import Operation
+from cascade.simulated.phrases import TABLE
 from cascade.simulated.tasks import LISTS, Task, make_task
+from cascade.simulated.values import NotPossibleError, Value, items, shown
 
 _BRACKETS = re.compile(r"\[([^\[\]]{1,3000})\]")
 _QUOTED = re.compile(
@@ -40,196 +42,29 @@ _SPLIT = re.compile(
     rf"[.;!?:]+(?:\s+|$)|,?\s*(?:\band\s+)?\b(?:then|after that|afterwards|finally|next|lastly)\b,?|,\s*(?:and\s+)?"
     rf"|\s+and\s+(?=(?:{_VERBS})\b)",
 )
-_FILLER = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "these",
-        "those",
-        "that",
-        "of",
-        "in",
-        "on",
-        "from",
-        "to",
-        "for",
-        "with",
-        "and",
-        "or",
-        "is",
-        "are",
-        "be",
-        "it",
-        "its",
-        "them",
-        "they",
-        "i",
-        "me",
-        "you",
-        "your",
-        "we",
-        "please",
-        "can",
-        "could",
-        "would",
-        "will",
-        "what",
-        "which",
-        "whats",
-        "how",
-        "give",
-        "gives",
-        "find",
-        "return",
-        "returns",
-        "take",
-        "tell",
-        "show",
-        "get",
-        "list",
-        "lists",
-        "array",
-        "sequence",
-        "set",
-        "number",
-        "numbers",
-        "element",
-        "elements",
-        "item",
-        "items",
-        "word",
-        "words",
-        "string",
-        "strings",
-        "text",
-        "letter",
-        "letters",
-        "value",
-        "values",
-        "following",
-        "given",
-        "result",
-        "results",
-        "final",
-        "resulting",
-        "new",
-        "their",
-        "all",
-        "each",
-        "every",
-        "only",
-        "just",
-        "sorted",
-        "there",
-        "here",
-        "first",
-        "second",
-        "result's",
-        "remaining",
-        "left",
-        "after",
-        "before",
-        "when",
-        "by",
-        "as",
-        "at",
-        "do",
-        "does",
-        "did",
-        "if",
-        "have",
-        "has",
-        "make",
-        "compute",
-        "calculate",
-        "determine",
-        "print",
-        "write",
-        "say",
-        "spell",
-        "spelled",
-        "name",
-        "names",
-        "convert",
-        "turn",
-        "into",
-        "filtered",
-        "str",
-        "lst",
-        "one",
-        "ones",
-        "order",
-        "so",
-        "consider",
-        "starting",
-        "start",
-        "begin",
-        "using",
-        "phrase",
-        "sentence",
-        "keep",
-        "pick",
-        "state",
-        "phrase",
-        "left-over",
-        "integers",
-        "entry",
-        "data",
-        "same",
-        "character",
-        "characters",
-        "out",
-        "up",
-        "now",
-        "be",
-        "remain",
-        "appear",
-        "appears",
-        "occur",
-        "report",
-        "question",
-        "hi",
-        "hello",
-        "hey",
-        "collection",
-        "original",
-        "where",
-        "output",
-        "change",
-        "cipher",
-        "caesar",
-        "many",
-        "big",
-        "output",
-        "integer",
-        "thereof",
-        "who",
-        "i'd",
-        "like",
-        "want",
-        "need",
-        "us",
-        "let's",
-        "let",
-    ]
-)
+_FILLER_WORDS = """
+a after all an and appear appears apply are array as at be before begin big by caesar calculate can change
+character characters cipher collection compute consider convert could data determine did do does each element
+elements entry every filtered final find first following for from get give given gives has have hello here hey
+hi how i i'd if in integer integers into is it item items its just keep left left-over let let's letter letters
+like list lists lst make many me name names need new now number numbers occur of on one ones only or order
+original out output perform phrase pick please print question remain remaining report result result's resulting
+results return returns same say second sentence sequence set show so sorted spell spelled start starting state
+str string strings take tell text that the their them there thereof these they this those to turn up us using
+value values want we what whats when where which who will with word words would write you your
+"""
+_FILLER = frozenset(_FILLER_WORDS.split())
 _BOTH = re.compile(r"\bcommon\b|\bboth\b|\bintersect(?:ion)?\b|\bshare[ds]?\b|\boverlap\b")
 _UNION = re.compile(r"\bunion\b|\bmerge[d]?\b|\bcombin(?:e|ed|ing)\b|\bconcatenat(?:e|ed|ion|ing)\b")
 _MINUS = re.compile(r"\b(?:but|and) (?:are )?not (?:in )?|\bset difference\b|\bmissing from\b")
 _ANAGRAM = re.compile(r"\banagrams?(?: of each other)?\b")
 _MAX_CHARS = 6000
-_Data = list[Value]
+_Data: TypeAlias = "list[Value]"
 
 
 def _parse_items(inner: str) -> Value:
     parts = [part.strip().strip("'\"") for part in re.split(r",\s*(?:and\s+)?|\s+and\s+", inner)]
-    found: list[Fraction | str] = []
-    for part in parts:
-        number = read(part)
-        found.append(part if number is None else number)
-    return found
+    return [part if (number := read(part)) is None else number for part in parts]
 
 
 def _extract(text: str) -> tuple[str, _Data]:

@@ -23,6 +23,7 @@ _FORM = re.compile(
     re.IGNORECASE,
 )
 _ROLE = re.compile(r"(?:^|\n)(?:user|question|problem|q|task)\s*:\s*", re.IGNORECASE)
+_TOO_LONG = re.compile(r"\d{60}|[^\W\d_]{200}")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _BARE = re.compile(
     r"\bonly (?:the |with |a |one |an? )*(?:the )?(?:final |correct |single )*(?:letter|number|answer|result"
@@ -60,7 +61,10 @@ def _solve(stem: str) -> Task | None:
 
 def recognise(question: str) -> Task | None:
     """The task in the question with its exact answer, or None where it is outside the simulated tiers' families."""
-    stem, options = split_choices(focus(question))
+    asked = focus(question)
+    if _TOO_LONG.search(asked):
+        return None
+    stem, options = split_choices(asked)
     task = _solve(stem)
     if task is None and "\n" in stem:
         task = _solve(stem.rsplit("\n", 1)[-1])

@@ -29,7 +29,7 @@ class BadRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """The parts of the body that change the answer; `max_tokens` None is no limit, `top_logprobs` None is none wanted."""
+    """What in the body changes the answer; `max_tokens` None is no limit, `top_logprobs` None is none wanted."""
 
     tier: str
     messages: tuple[Mapping[str, Any], ...]

@@ -5,7 +5,7 @@ recursive schema ends at its first alternative that does not recurse.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cascade.simulated.final import ANSWER_FIELDS
@@ -55,7 +55,7 @@ class Filler:
         return self._typed(schema, _type(schema), name, depth)
 
     def _typed(self, schema: Mapping[str, Any], kind: str, name: str, depth: int) -> Any:
-        table = {
+        table: dict[str, Callable[[], Any]] = {
             "object": lambda: self._object(schema, depth),
             "array": lambda: self._array(schema, name, depth),
             "integer": lambda: self._integer(schema, name),
@@ -63,7 +63,7 @@ class Filler:
             "boolean": lambda: self._answer not in {"no", "false"} if name in ANSWER_FIELDS else True,
             "null": lambda: None,
         }
-        return table.get(kind, lambda: self._string(schema, name))()
+        return table[kind]() if kind in table else self._string(schema, name)
 
     def _resolved(self, schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
         for _ in range(_MAX_DEPTH):

@@ -11,68 +11,12 @@ from typing import Any
 from cascade.simulated.chance import digest
 from cascade.simulated.schema import Filler
 
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "for",
-        "in",
-        "on",
-        "to",
-        "get",
-        "set",
-        "and",
-        "or",
-        "is",
-        "are",
-        "be",
-        "it",
-        "this",
-        "that",
-        "with",
-        "by",
-        "from",
-        "what",
-        "which",
-        "how",
-        "who",
-        "me",
-        "my",
-        "your",
-        "you",
-        "i",
-        "give",
-        "given",
-        "returns",
-        "return",
-        "current",
-        "function",
-        "tool",
-        "call",
-        "use",
-        "used",
-        "using",
-        "user",
-        "value",
-        "number",
-        "string",
-        "name",
-        "can",
-        "do",
-        "does",
-        "new",
-        "find",
-        "make",
-        "at",
-        "as",
-        "any",
-        "all",
-        "into",
-        "its",
-    ]
-)
+_STOP_WORDS = """
+a all an and any are as at be by call can current do does find for from function get give given how i in into is
+it its make me my name new number of on or return returns set string that the this to tool use used user using
+value what which who with you your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 _ENOUGH = 2
 
 

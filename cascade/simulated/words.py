@@ -54,7 +54,8 @@ def singular(noun: str) -> str:
 
 
 def _legs(text: str, work: Work) -> tuple[Fraction, Fraction, list[Fraction]]:
-    distance, hours, parts = Fraction(0), Fraction(0), []
+    distance, hours = Fraction(0), Fraction(0)
+    parts: list[Fraction] = []
     for leg in _LEG.finditer(text):
         part = work.do("*", Fraction(leg["v"]), Fraction(leg["t"]))
         distance = work.do("+", distance, part) if parts else part

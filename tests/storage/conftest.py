@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-import asyncpg
 import pytest
 from postgres_server import running_postgres
 
@@ -13,20 +12,32 @@ from storage.store import SqlHistory
 
 
 @pytest.fixture(scope="session")
-def postgres_socket():
+def postgres():
     """One server per xdist worker: it starts in half a second, and nothing has to be shared."""
-    with running_postgres() as socket_dir:
-        yield socket_dir
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgresql_url(postgres):
+    postgres.run("createdb", "gearbox")
+    return f"postgresql+asyncpg://postgres@/gearbox?host={postgres.socket_dir}"
 
 
 @pytest.fixture
-async def postgres_url(postgres_socket):
+def postgresql_url(postgres, shared_postgresql_url):
+    """One database for all tests of a worker, emptied after each; a test that leaves a lock behind fails here."""
+    yield shared_postgresql_url
+    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", "TRUNCATE inference CASCADE", "gearbox")
+
+
+@pytest.fixture
+def new_postgresql_url(postgres):
+    """A database without tables."""
     name = f"gearbox_{uuid.uuid4().hex}"
-    admin = await asyncpg.connect(host=str(postgres_socket), user="postgres", database="postgres")
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield f"postgresql+asyncpg://postgres@/{name}?host={postgres_socket}"
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    postgres.run("createdb", name)
+    yield f"postgresql+asyncpg://postgres@/{name}?host={postgres.socket_dir}"
+    postgres.run("dropdb", "--force", name)
 
 
 @pytest.fixture
@@ -35,8 +46,13 @@ def sqlite_url(tmp_path):
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def sql_url(request, sqlite_url):
-    return sqlite_url if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+def sql_url(request):
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(params=["sqlite_url", "new_postgresql_url"], ids=["sqlite", "postgresql"])
+def new_url(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

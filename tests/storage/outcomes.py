@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from router.domain import (
     Answer,
     Attempt,
@@ -130,7 +132,7 @@ def build_outcome(
         asked_model="gpt-4o",
     )
     evidence = Evidence((Neighbour("r-0", 0.91, {MODELS["small"]: 1.0}),), history_size=12, note="k = 5")
-    run = Run(ladder(), "large", evidence, attempts=attempts)
+    run = Run(ladder(), "large", evidence=evidence, attempts=attempts)
     outcome = Outcome(
         request,
         run,
@@ -141,7 +143,7 @@ def build_outcome(
         started_at=at,
         latency_s=2.4,
         overhead_s=0.004,
-        vector=(0.6, 0.8, 0.0),
+        vector=np.array([0.6, 0.8, 0.0], dtype=np.float32),
         embedding_model=EMBEDDER,
     )
     return replace(outcome, **changes)

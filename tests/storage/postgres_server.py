@@ -9,20 +9,36 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 UNPRIVILEGED = "nobody"
 START_TIMEOUT_S = 30
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server: where its tools are, and the directory of its socket."""
+
+    binaries: Path
+    socket_dir: Path
+
+    def run(self, tool, *arguments):
+        """Run one of PostgreSQL's own tools as its superuser."""
+        command = [self.binaries / tool, "-h", self.socket_dir, "-U", "postgres", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{tool} failed: {done.stderr}"
+
+
 @contextmanager
 def running_postgres():
-    """Yields the directory of the socket; the server and its data are gone afterwards."""
+    """Yields a PostgresServer; it and its data are gone afterwards."""
     base = Path(tempfile.mkdtemp(prefix="gearbox-pg-", dir="/tmp"))  # a socket's path must be short
     try:
         if os.geteuid() == 0:
@@ -34,7 +50,7 @@ def running_postgres():
         )
         assert done.returncode == 0, f"initdb failed:\n{done.stdout}\n{done.stderr}"
         with _serving(binaries, base):
-            yield base
+            yield PostgresServer(binaries, base)
     finally:
         shutil.rmtree(base)
 
@@ -55,7 +71,7 @@ def _serving(binaries, base):
         _wait_until_ready(binaries, base, server)
         yield
     finally:
-        server.send_signal(subprocess.signal.SIGINT)  # "fast" shutdown
+        server.send_signal(signal.SIGINT)  # "fast" shutdown
         server.wait(START_TIMEOUT_S)
 
 

@@ -23,6 +23,7 @@ from outcomes import (
 
 from router.domain import Caller, CostSource, Deliver, Label, LabelSource, Purpose
 from router.errors import StoreUnavailable
+from router.labels import by_model
 
 BLUE, RED, ADMIN = Caller(team="blue"), Caller(team="red"), Caller(team="ops", admin=True)
 SECRET = "sphinx-of-black-quartz"
@@ -44,7 +45,7 @@ async def test_a_decision_tells_the_whole_story(history):
     assert told["evidence"]["neighbours"] == [{"id": "r-0", "similarity": 0.91, "labels": {MODELS["small"]: 1.0}}]
     assert told["question"] == QUESTION
     assert told["tags"] == {"app": "search"}
-    assert told["created_at"] == "2026-09-21T13:33:20.250000+00:00"
+    assert told["created_at"] == "2026-09-21T14:13:20.250000+00:00"
     assert told["usage"] == {"prompt_tokens": 120, "completion_tokens": 30}
 
 
@@ -249,6 +250,13 @@ async def test_among_inferred_labels_the_newest_counts(history):
     given = (Label("small", model, 0.0, LabelSource.JUDGE), Label("small", model, 1.0, LabelSource.ASSUMED))
     await history.record(build_outcome(labels=given))
     assert (await loaded(history))[0].labels == {model: 1.0}
+
+
+async def test_a_reloaded_question_reads_as_the_live_index_had_it_where_one_model_has_two_tiers(history):
+    model = MODELS["small"]
+    given = (Label("small", model, 0.0, LabelSource.AGREEMENT), Label("large", model, 1.0, LabelSource.ASSUMED))
+    await history.record(build_outcome(labels=given))
+    assert (await loaded(history))[0].labels == by_model(given) == {model: 0.0}
 
 
 async def test_feedback_on_a_request_without_an_answer_is_none(history):

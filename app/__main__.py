@@ -1,0 +1,5 @@
+"""`python -m app` is `gearbox`."""
+
+from app.cli import main
+
+main()

@@ -1,0 +1,102 @@
+"""The command line. Nothing heavy is imported before the command that needs it, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from router import __version__
+from router.errors import ConfigError
+
+app = typer.Typer(
+    name="gearbox",
+    help="An automatic transmission for LLM tiers: point OPENAI_BASE_URL at it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_Config = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Option(
+        "--config", "-c", help="gearbox.yaml or a LiteLLM config.yaml; default: $GEARBOX_CONFIG, ./gearbox.yaml."
+    ),
+]
+
+
+def main() -> None:
+    """Run the command line; a configuration error is one message and exit code 2, never a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        typer.secho(f"gearbox: {error.message}", err=True, fg="red")
+        sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gearbox {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def serve(
+    config: _Config = None,
+    host: Annotated[Optional[str], typer.Option(help="Address to listen on; default 127.0.0.1.")] = None,  # noqa: UP045
+    port: Annotated[Optional[int], typer.Option(help="Port to listen on; default 8000.")] = None,  # noqa: UP045
+    open_to_anyone: Annotated[
+        bool,
+        typer.Option(
+            "--open-to-anyone",
+            help="Serve without keys on an address that is not loopback: anyone who reaches it can spend.",
+        ),
+    ] = False,
+) -> None:
+    """Serve the proxy."""
+    from app.serve import serve as run  # noqa: PLC0415 - heavy
+
+    run(config, host, port, open_to_anyone=open_to_anyone)
+
+
+@app.command()
+def doctor(config: _Config = None) -> None:
+    """Check configuration, keys, prices, priors, store, index, embedding and upstreams; each with its fix."""
+    from app.doctor import examine  # noqa: PLC0415 - heavy
+
+    sys.exit(examine(config))
+
+
+@app.command()
+def explain(
+    request_id: Annotated[
+        str, typer.Argument(help="A request's id, as x-request-id gave it (chatcmpl-... works too).")
+    ],
+    config: _Config = None,
+) -> None:
+    """Say why a request went where it went, and what it cost."""
+    from app.explain import explain as run  # noqa: PLC0415 - heavy
+
+    sys.exit(run(request_id, config))
+
+
+@app.command()
+def upstream(
+    recording: Annotated[Path, typer.Argument(help="A recording's folder.")],
+    port: Annotated[int, typer.Option(help="Port to listen on, on 127.0.0.1.")] = 9000,
+    pace: Annotated[float, typer.Option(help="Multiplies the recorded latencies; 0 = answer at once.")] = 0.0,
+) -> None:
+    """Serve a recording's answers as an OpenAI-compatible upstream."""
+    from app.upstream_server import serve_recording  # noqa: PLC0415 - heavy
+
+    serve_recording(recording, port, pace)

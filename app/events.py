@@ -1,0 +1,78 @@
+"""A run told as server-sent events (wire.md, Streaming).
+
+The law of this file: pure. The last event of an answer is held back until the outcome is stored, because it carries
+what is known only then, and because `[DONE]` must never leave before the outcome is durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.errors import body_of
+from app.reports import gearbox_object, identity, served_model, usage
+from cascade.assemble import as_chunks
+from cascade.sse import DONE, event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.reports import Extras
+    from router.domain import Outcome, Request
+    from router.errors import GearboxError
+
+
+class EventWriter:
+    """Upstream events in, the client's events out."""
+
+    def __init__(self, request: Request, extras: Extras) -> None:
+        self._request = request
+        self._extras = extras
+        self._held: list[dict[str, Any]] = []
+        self._sent = False
+        options = request.body.get("stream_options") or {}
+        self._wants_usage = bool(options.get("include_usage"))
+
+    def live(self, chunk: Mapping[str, Any]) -> bytes:
+        """One event of a live answer; b"" where it is held back or not for the client."""
+        return b"".join(self._tell(chunk))
+
+    def finish(self, outcome: Outcome) -> Iterator[bytes]:
+        """The rest: the answer where it was held, the last event with the outcome, usage if asked for, `[DONE]`."""
+        served = outcome.served
+        if served is None or served.answer is None:
+            raise ValueError("nothing was served")
+        if not self._sent and not self._held:
+            for chunk in served.answer.chunks or as_chunks(served.answer.body):
+                yield from self._tell(chunk)
+        last = self._last(outcome)
+        for chunk in (*self._held, *last):
+            if chunk is (*self._held, *last)[-1] and self._extras.gearbox_object:
+                chunk["gearbox"] = gearbox_object(outcome)
+            yield event(chunk)
+        yield DONE
+
+    def _tell(self, chunk: Mapping[str, Any]) -> Iterator[bytes]:
+        if chunk.get("usage") and not chunk.get("choices"):
+            return  # the upstream's usage event; the client gets ours, if it asked
+        told = {**chunk, **identity(self._request.id, chunk), "object": "chat.completion.chunk"}
+        told.pop("usage", None)
+        if self._wants_usage:
+            told["usage"] = None
+        self._sent = True
+        if self._held or any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
+            self._held.append(told)
+        else:
+            yield event(told)
+
+    def _last(self, outcome: Outcome) -> list[dict[str, Any]]:
+        served = outcome.served
+        if not self._wants_usage or served is None or served.answer is None:
+            return []
+        shared = {"object": "chat.completion.chunk", "model": served_model(served), "choices": []}
+        told = identity(self._request.id, served.answer.body)
+        return [{**told, **shared, "usage": usage(outcome, self._extras)}]
+
+
+def error_event(error: GearboxError) -> bytes:
+    """An error after the first streamed byte; the stream ends after it, without `[DONE]`."""
+    return event(body_of(error))

@@ -1,0 +1,113 @@
+"""Runs in flight: each is a task of its own, so that a client that leaves ends nothing but its own waiting.
+
+wire.md, Clients: after a disconnect no new paid call starts, and the one running lives `linger_s` more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cascade.brake import Brake
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cascade.engine import Engine
+    from router.domain import Outcome, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is being done meanwhile."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event of a live answer."""
+
+    event: Mapping[str, Any]
+
+
+class Finished:
+    """The run has ended; its task holds the outcome."""
+
+
+class Gone:
+    """The client has gone."""
+
+
+Item: TypeAlias = Note | Chunk | Finished | Gone
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """One run as its edge follows it: a `Listener` whose queue the edge reads."""
+
+    request: Request
+    brake: Brake
+    items: asyncio.Queue[Item] = field(default_factory=asyncio.Queue)
+    task: asyncio.Task[Outcome] | None = None
+
+    async def progress(self, note: str) -> None:
+        """Queue a note."""
+        self.items.put_nowait(Note(note))
+
+    async def chunk(self, event: Mapping[str, Any]) -> None:
+        """Queue an event."""
+        self.items.put_nowait(Chunk(event))
+
+    async def outcome(self) -> Outcome:
+        """The run's end; raises what the run raised."""
+        if self.task is None:
+            raise RuntimeError("the run was not started")
+        return await asyncio.shield(self.task)
+
+
+class Desk:
+    """Starts runs and sees them to their end."""
+
+    def __init__(self, engine: Engine, linger_s: float) -> None:
+        """Build it.
+
+        Args:
+            engine: what serves a request.
+            linger_s: how long a running call outlives its client, in seconds.
+        """
+        self._engine = engine
+        self._linger_s = linger_s
+        self._running: set[asyncio.Task[Outcome]] = set()
+
+    def start(self, request: Request) -> LiveRun:
+        """Start serving a request."""
+        limit = request.wishes.max_latency_s
+        run = LiveRun(request, Brake(None if limit is None else time.monotonic() + limit))
+        task = asyncio.create_task(self._engine.handle(request, run, run.brake))
+        run.task = task
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: run.items.put_nowait(Finished()))
+        return run
+
+    def leave(self, run: LiveRun) -> None:
+        """The client has gone: no new call, and the running one has `linger_s` left."""
+        if run.task is None or run.task.done():
+            return
+        run.brake.client_gone = True
+        asyncio.get_running_loop().call_later(self._linger_s, run.brake.hang_up)
+        # Nobody waits for this outcome any more, so its failure, which the engine has recorded, is not raised anywhere.
+        run.task.add_done_callback(_seen)
+
+    async def drain(self) -> None:
+        """Wait for every run, at shutdown."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+
+def _seen(task: asyncio.Task[Outcome]) -> None:
+    if not task.cancelled():
+        task.exception()

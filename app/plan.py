@@ -1,0 +1,56 @@
+"""What will be served: the configuration, the ladder and the policies, read and checked before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app import config_file, ladder
+from app.config_file import Policies
+from app.settings import Config, Environment
+from cascade import registry
+from router.catalog import Catalog
+
+if TYPE_CHECKING:
+    from app.ladder import Ladder
+    from app.settings import Variables
+    from cascade.policy import Policy
+    from router.endpoints import Kind
+
+#: The adapters there are; vendors that need another one are passed over, with a note.
+ADAPTERS: tuple[Kind, ...] = ("openai",)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is decided before the first connection is opened."""
+
+    config: Config
+    ladder: Ladder
+    environment: Environment
+
+    def policy(self, name: str) -> Policy:
+        """A policy with its configured settings; `auto` takes its own, else those of what it stands for."""
+        settings = self.config.policy.settings()
+        return registry.build(name, settings.get(name) or settings.get(registry.meaning(name)) or {})
+
+
+def read(option: Path | None, environment: Environment, variables: Variables) -> Plan:
+    """Find and read the configuration, or do without one.
+
+    Raises:
+        ConfigError: file, line, key and cure.
+    """
+    catalog = Catalog.load()
+    policies = Policies(registry.names(), registry.validate)
+    path = config_file.find(option, environment.config, Path.cwd())
+    today = datetime.now(UTC).date()
+    if path is None:
+        return Plan(Config(), ladder.from_environment(variables, catalog, today, kinds=ADAPTERS), environment)
+    loaded = config_file.load(path, variables, catalog, policies, today)
+    if not loaded.config.tiers:
+        found = ladder.from_environment(variables, catalog, today, loaded.config.policy.default, kinds=ADAPTERS)
+        return Plan(loaded.config, found, environment)
+    return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), environment)

@@ -1,0 +1,98 @@
+"""An HTTP request -> a domain `Request`: who asks, what, and under which policy."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from app.bodies import check_chat, parse_object
+from app.headers import wishes
+from cascade.registry import meaning
+from router.domain import Request
+from router.errors import RequestError, TooLarge
+from router.questions import question_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request as HttpRequest
+
+    from app.services import Services
+
+
+def new_id() -> str:
+    """A request's id: time-ordered enough to sort, random enough never to meet another."""
+    return f"{time.time_ns() // 1_000_000:011x}{uuid.uuid4().hex[:21]}"
+
+
+async def read_body(http: HttpRequest, limit: int) -> bytes:
+    """The raw body.
+
+    Raises:
+        TooLarge: more than `limit` bytes; no more than that is ever read.
+    """
+    body = bytearray()
+    async for part in http.stream():
+        body += part
+        if len(body) > limit:
+            raise TooLarge(f"the request body is larger than this server's limit of {limit} bytes")
+    return bytes(body)
+
+
+async def chat_request(http: HttpRequest, services: Services, request_id: str) -> Request:
+    """Read a chat request in full.
+
+    Raises:
+        RequestError: anything wrong with key, body, headers or model, each named.
+    """
+    caller = services.keys.identify(http.headers)
+    body = parse_object(await read_body(http, services.max_body_bytes))
+    check_chat(body)
+    return Request(
+        id=request_id,
+        received_at=time.time(),
+        body=body,
+        policy=meaning(_policy(http.headers, body, services)),
+        question=question_text(body["messages"]),
+        caller=caller,
+        wishes=wishes(http.headers),
+        asked_model=body["model"],
+    )
+
+
+def own_id(text: str) -> str:
+    """A request's id, however the client writes it: `chatcmpl-<id>` is accepted wherever an id is."""
+    return text.removeprefix("chatcmpl-")
+
+
+def feedback(body: Mapping[str, Any]) -> tuple[str, float, str, str]:
+    """(id, score 0..1, by, note) of a feedback body.
+
+    Raises:
+        RequestError: naming the key that is missing or wrong.
+    """
+    request_id = body.get("id")
+    if not isinstance(request_id, str) or not request_id:
+        raise RequestError("id is missing: the request's id, as x-request-id gave it", param="id")
+    valid, score = body.get("valid"), body.get("score")
+    if (valid is None) == (score is None):
+        raise RequestError("give either valid (true or false) or score (0 to 1)", param="valid")
+    if valid is not None and not isinstance(valid, bool):
+        raise RequestError("valid must be true or false", param="valid")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1):
+        raise RequestError("score must be a number from 0 to 1", param="score")
+    for key in ("by", "note"):
+        if body.get(key) is not None and not isinstance(body[key], str):
+            raise RequestError(f"{key} must be a string", param=key)
+    value = float(bool(valid) if score is None else score)
+    return own_id(request_id), value, body.get("by") or "", body.get("note") or ""
+
+
+def _policy(headers: Mapping[str, str], body: Mapping[str, Any], services: Services) -> str:
+    """`model` chooses, `x-gearbox-policy` overrides; the model must be known all the same."""
+    chosen = services.names.resolve(body["model"])
+    wanted = headers.get("x-gearbox-policy")
+    if wanted is None:
+        return chosen
+    return services.names.policy(wanted.strip())

@@ -1,0 +1,125 @@
+"""`gearbox serve`: read the plan, say what will be served, serve it."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from app import plan as plans
+from app.logs import configure
+from app.main import create_app
+from app.settings import Environment
+from app.wiring import open_services
+from router import __version__
+from router.errors import ConfigError
+from router.pricing import nanousd_to_usd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.plan import Plan
+    from router.pricing import Price
+
+#: Seconds that open answers get to finish after SIGTERM.
+GRACEFUL_S = 120
+
+
+def serve(config: Path | None, host: str | None, port: int | None, *, open_to_anyone: bool) -> None:
+    """Serve until stopped.
+
+    Raises:
+        ConfigError: whatever keeps this from being served, before anything is opened.
+    """
+    environment, variables = Environment.read()
+    configure(environment.log_level, environment.log_format)
+    plan = plans.read(config, environment, variables)
+    address, number = host or environment.host, environment.port if port is None else port
+    check_exposure(address, has_keys=bool(plan.config.keys), open_to_anyone=open_to_anyone)
+    announce(plan, address, number, Console(stderr=True, highlight=False))
+    uvicorn.run(
+        create_app(partial(open_services, plan)),
+        host=address,
+        port=number,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_S,
+        timeout_keep_alive=75,
+    )
+
+
+def check_exposure(host: str, *, has_keys: bool, open_to_anyone: bool) -> None:
+    """Refuse to let strangers spend money by accident.
+
+    Raises:
+        ConfigError: no keys are configured and the address is not loopback.
+    """
+    if has_keys or open_to_anyone or is_loopback(host):
+        return
+    raise ConfigError(
+        f"refusing to listen on {host} without keys: anyone who reaches it could spend your money. Add `keys:` to "
+        "gearbox.yaml, listen on 127.0.0.1, or say --open-to-anyone"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def announce(plan: Plan, host: str, port: int, console: Console) -> None:
+    """Say what is served, and the three lines a user needs next."""
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    console.print(f"[bold]Gearbox {__version__}[/] on {base}")
+    console.print(f"Ladder from {plan.ladder.source}:")
+    console.print(_ladder_table(plan))
+    for note in plan.ladder.notes:
+        console.print(f"[yellow]note:[/] {note}", soft_wrap=True)
+    console.print(
+        f"Store: {plan.config.store.url} · embedding: {plan.config.embedding.model} · index: in-process FAISS"
+    )
+    for line in next_lines(base, simulated=_is_simulated(plan)):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def next_lines(base: str, *, simulated: bool) -> tuple[str, ...]:
+    """What to type next."""
+    question = '{"model": "auto", "messages": [{"role": "user", "content": "What is 17 + 25?"}]}'
+    curl = f"curl:   curl {base}/chat/completions -H 'content-type: application/json' -d '{question}'"
+    python = f'python: OpenAI(base_url="{base}", api_key="any").chat.completions.create(model="auto", ...)'
+    if not simulated:
+        return curl, python, f"config: every model name your clients send can stay as it is: OPENAI_BASE_URL={base}"
+    key = (
+        "key:    these tiers are SIMULATED, no API key was found; OPENAI_API_KEY=sk-... gearbox serve answers for real"
+    )
+    return curl, python, key
+
+
+def _is_simulated(plan: Plan) -> bool:
+    return any(endpoint.kind == "simulated" for endpoint in plan.ladder.endpoints.values())
+
+
+def _ladder_table(plan: Plan) -> Table:
+    table = Table("tier", "model", "USD per Mtok in", "out", "prior", "judged by", box=None, pad_edge=False)
+    top = plan.ladder.tiers[-1]
+    for tier in plan.ladder.tiers:
+        models = ", ".join(sorted(tier.models))
+        judge = "nobody" if tier is top else tier.judge
+        table.add_row(tier.name, models, *_rates(tier.deployments[0].price), f"{tier.prior_accuracy:.2f}", judge)
+    return table
+
+
+def _rates(price: Price | None) -> tuple[str, str]:
+    if price is None:
+        return "?", "?"
+    return f"{nanousd_to_usd(price.base.input):g}", f"{nanousd_to_usd(price.base.output):g}"

@@ -1,0 +1,39 @@
+"""Everything the routes need, made by `wiring` and given to `create_app`: no globals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from app.aliases import ModelNames
+    from app.auth import StaticKeys
+    from app.live import Desk
+    from app.metrics import Metrics
+    from app.reports import Extras
+    from cascade.engine import Engine
+    from router.domain import Tier
+    from router.ports import History
+    from router.starter import Starter
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running Gearbox. `checks` names each thing that readiness needs and how it is asked."""
+
+    engine: Engine
+    desk: Desk
+    history: History
+    starter: Starter
+    keys: StaticKeys
+    names: ModelNames
+    ladder: Sequence[Tier]
+    metrics: Metrics
+    extras: Extras
+    max_body_bytes: int
+    hold_status_s: float
+    checks: dict[str, Callable[[], Awaitable[None]]]
+    close: Callable[[], Awaitable[None]]
+    started_at: float

@@ -1,0 +1,162 @@
+"""The composition root: the one place where every part is made and joined."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import httpx
+import structlog
+from httpx_aiohttp import AiohttpTransport
+
+from app.aliases import ModelNames
+from app.auth import StaticKeys
+from app.live import Desk
+from app.metrics import Metrics
+from app.reports import Extras
+from app.services import Services
+from cascade import registry
+from cascade.caller import Caller, RetrySettings
+from cascade.deployments import Deployments
+from cascade.engine import Engine
+from cascade.generator import Generator
+from cascade.http_reply import InProcessTransport
+from cascade.judge import AnswerJudge, JudgeSettings
+from cascade.openai_compat import OpenAICompatible
+from cascade.runner import Runner
+from cascade.simulated import SimulatedUpstream
+from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
+from router.embedding_remote import OpenAIEmbedder
+from router.errors import ConfigError
+from router.index import FaissNeighbours
+from router.starter import Starter
+from storage.store import SqlHistory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from app.plan import Plan
+    from app.settings import Config
+    from router.endpoints import Endpoint
+    from router.ports import ChatModel, Embedder
+
+_log = structlog.get_logger("gearbox.start")
+
+#: Connections to upstreams, all deployments together.
+MAX_CONNECTIONS = 1000
+
+#: The simulated tiers' address; nothing is resolved, the transport answers in process.
+SIMULATED_BASE = "http://simulated.invalid/v1"
+
+
+@asynccontextmanager
+async def open_services(plan: Plan) -> AsyncIterator[Services]:
+    """Make everything, and close it in the opposite order."""
+    async with AsyncExitStack() as stack:
+        yield await _services(plan, stack)
+
+
+async def _services(plan: Plan, stack: AsyncExitStack) -> Services:
+    config, ladder = plan.config, plan.ladder
+    history = await SqlHistory.open(config.store.url.get_secret_value())
+    stack.push_async_callback(history.aclose)
+    embedder = await _embedder(config, stack)
+    neighbours = FaissNeighbours(embedder.dimensions)
+    stack.push_async_callback(neighbours.aclose)
+    starter = Starter(embedder, neighbours, config.history.scope)
+    loaded = await neighbours.load(history.questions(embedder.model), starter.scope_of)
+    _log.info("history loaded", questions=loaded, embedding=embedder.model)
+    deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
+    caller = Caller(_models(ladder.endpoints, stack), deployments, _retry(config))
+    tiers = {tier.name: tier for tier in ladder.tiers}
+    judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
+    metrics = Metrics()
+    engine = Engine(
+        ladder.tiers,
+        plan.policy,
+        starter,
+        Runner(tiers, Generator(caller), judge),
+        history,
+        [metrics],
+        judge_fails_open=config.judge.fail == "open",
+    )
+    desk = Desk(engine, config.server.linger_s)
+    stack.push_async_callback(desk.drain)
+    return Services(
+        engine=engine,
+        desk=desk,
+        history=history,
+        starter=starter,
+        keys=StaticKeys(config.keys),
+        names=ModelNames(registry.names(), tuple(tiers), ladder.aliases),
+        ladder=ladder.tiers,
+        metrics=metrics,
+        extras=Extras(config.server.extras.usage_cost, config.server.extras.gearbox_object),
+        max_body_bytes=int(config.server.max_body_mb * 1024 * 1024),
+        hold_status_s=config.server.hold_status_s,
+        checks={"store": history.ping},
+        close=stack.aclose,
+        started_at=time.time(),
+    )
+
+
+def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[str, ChatModel]:
+    """Deployment id -> the model behind it; one client for all real endpoints, one for the simulated tiers."""
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+    real = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=None)  # noqa: S113 - set for each call
+    stack.push_async_callback(real.aclose)
+    simulated = _simulated(stack)
+    models: dict[str, ChatModel] = {}
+    for name, endpoint in endpoints.items():
+        match endpoint.kind:
+            case "simulated":
+                models[name] = OpenAICompatible(replace(endpoint, api_base=SIMULATED_BASE), simulated)
+            case "openai":
+                models[name] = OpenAICompatible(endpoint, real)
+            case kind:
+                raise ConfigError(
+                    f"deployment {name}: the adapter {kind!r} is not there yet; use an OpenAI-compatible one"
+                )
+    return models
+
+
+def _simulated(stack: AsyncExitStack) -> httpx.AsyncClient:
+    client = httpx.AsyncClient(transport=InProcessTransport(SimulatedUpstream()))
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+async def _embedder(config: Config, stack: AsyncExitStack) -> Embedder:
+    wanted = config.embedding
+    if wanted.api_base is not None:
+        client = httpx.AsyncClient(timeout=30)
+        stack.push_async_callback(client.aclose)
+        key = wanted.api_key.get_secret_value() if wanted.api_key else ""
+        remote = OpenAIEmbedder(wanted.api_base, key, wanted.model, client)
+        await remote.embed("How long are the vectors?")
+        return remote
+    local = SentenceTransformerEmbedder(wanted.model)
+    stack.push_async_callback(local.aclose)
+    if wanted.model == DEFAULT_MODEL:
+        # Its dimensions are known, so the server can listen while torch loads; requests wait for it where they need it.
+        warming = asyncio.create_task(local.warm())
+        stack.push_async_callback(_ended, warming)
+    else:
+        await local.warm()
+    return local
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _retry(config: Config) -> RetrySettings:
+    return RetrySettings(
+        attempts=config.retries.attempts,
+        wait_initial_s=config.retries.backoff_s,
+        longest_wait_s=config.retries.max_retry_after_s,
+    )

@@ -1,0 +1,178 @@
+"""Replay: policies over recorded answers in stream order, learning as they go exactly as the live server does.
+
+The law of this file: the loop of `runner`, without I/O. The same policy objects decide; correctness scores them and
+is never seen by them.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cascade.lab import actions, oracle
+from cascade.lab.actions import NotRecorded
+from cascade.lab.ladder import ladder_models, tiers
+from cascade.lab.memory import Memory
+from cascade.lab.score import score
+from cascade.lab.story import Story
+from router.domain import Ask, Deliver, Judge, Run
+from router.errors import ConfigError
+from router.questions import question_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cascade.lab.embeddings import CachedEmbedder
+    from cascade.lab.score import Row
+    from cascade.policy import Policy
+    from cascade.recordings import Query, Recording
+    from router.domain import Tier
+
+    Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
+    #: Told what is being done, how much of it is done, and of how much.
+    Progress: TypeAlias = Callable[[str, int, int], None]
+
+#: A policy that takes more steps than this a tier is broken (each promises two).
+_STEPS_PER_TIER = 4
+_PROGRESS_EVERY = 100
+
+
+class Oracle:
+    """Stands for the oracle among the policies of a replay; it is scored, not asked."""
+
+    name = oracle.NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The queries to replay, in their order, over a ladder."""
+
+    recording: Recording
+    ladder: str
+    tiers: tuple[Tier, ...]
+    queries: tuple[Query, ...]
+
+
+def stream(
+    recording: Recording,
+    ladder: str | None = None,
+    *,
+    split: str | None = None,
+    shuffle: int | None = None,
+    limit: int | None = None,
+) -> Stream:
+    """Choose what to replay.
+
+    Args:
+        recording: with the ladder's models loaded.
+        ladder: a ladder's name, `pool` for all models; None = the default ladder.
+        split: the queries of this split only.
+        shuffle: a seed; None = the recording's own order.
+        limit: only so many queries, the first ones after shuffling.
+
+    Raises:
+        ConfigError: no such ladder or split, or nothing is left to replay.
+    """
+    models = ladder_models(recording, ladder)
+    queries = list(recording.of_split(split))
+    if shuffle is not None:
+        random.Random(shuffle).shuffle(queries)  # noqa: S311 - an order to repeat, not a secret
+    chosen = tuple(queries[:limit])
+    if not chosen or (limit is not None and limit < 1):
+        raise ConfigError(f"{recording.name}: nothing to replay; --limit must be at least 1")
+    return Stream(recording, ladder or next(iter(recording.ladders)), tiers(recording, models), chosen)
+
+
+def replay(
+    chosen: Stream,
+    policies: Sequence[Policy | Oracle],
+    embedder: CachedEmbedder | None = None,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Run each policy over the stream, each with its own history; one row a policy.
+
+    Args:
+        chosen: the stream.
+        policies: as `registry.build` makes them, or `Oracle()`.
+        embedder: needed where a policy looks at neighbours.
+        progress: told of every hundredth query.
+
+    Raises:
+        ConfigError: a policy looks at neighbours and there is no embedder, or names a tier that is not there.
+    """
+    tell = progress or _silent
+    wanted = any(not isinstance(policy, Oracle) and policy.neighbours > 0 for policy in policies)
+    vectors = _embedded(chosen, embedder, tell) if wanted else {}
+    return [_row(chosen, policy, vectors, tell) for policy in policies]
+
+
+def as_json(chosen: Stream, rows: Sequence[Row]) -> dict[str, Any]:
+    """The result of one recording and ladder as `gearbox replay --json` prints it."""
+    return {
+        "recording": chosen.recording.name,
+        "ladder": chosen.ladder,
+        "queries": len(chosen.queries),
+        "rows": [row.as_json() for row in rows],
+    }
+
+
+def _embedded(chosen: Stream, embedder: CachedEmbedder | None, tell: Progress) -> Vectors:
+    """Query id -> vector of what the live server would embed; none for a query without text."""
+    if embedder is None:
+        raise ConfigError("a policy looks at similar past questions, so this replay needs an embedding model")
+    texts = {query.id: question_text(query.messages) for query in chosen.queries}
+    told = {query_id: text for query_id, text in texts.items() if text.strip()}
+    found = embedder.vectors(list(told.values()), lambda done, total: tell("embedding", done, total))
+    return {query_id: found[text] for query_id, text in told.items()}
+
+
+def _row(chosen: Stream, policy: Policy | Oracle, vectors: Vectors, tell: Progress) -> Row:
+    memory = Memory(vectors)
+    stories = []
+    for number, query in enumerate(chosen.queries, 1):
+        stories.append(_story(chosen, query, policy, memory))
+        if number % _PROGRESS_EVERY == 0 or number == len(chosen.queries):
+            tell(policy.name, number, len(chosen.queries))
+    settings = {} if isinstance(policy, Oracle) else policy.settings
+    return score(chosen.recording, [tier.name for tier in chosen.tiers], policy.name, settings, stories)
+
+
+def _story(chosen: Stream, query: Query, policy: Policy | Oracle, memory: Memory) -> Story:
+    """One query under one policy; what a partial recording cannot tell is no story."""
+    run = Run(chosen.tiers, chosen.tiers[-1].name, id=query.id)
+    try:
+        if isinstance(policy, Oracle):
+            return oracle.foresee(chosen.recording, query, run)
+        return _driven(chosen.recording, query, policy, run, memory)
+    except NotRecorded:
+        return Story(query)
+
+
+def _driven(recording: Recording, query: Query, policy: Policy, run: Run, memory: Memory) -> Story:
+    """The runner's loop over recorded answers."""
+    run = Run(run.ladder, run.top, id=run.id, evidence=memory.evidence(query.id, policy.neighbours))
+    for _ in range(_STEPS_PER_TIER * len(run.ladder)):
+        match policy.decide(run):
+            case Deliver() as delivered:
+                memory.learn(run, delivered, direct=policy.name.startswith("always:"))
+                return Story(query, run, delivered)
+            case Ask() as decision:
+                run = actions.ask(recording, query, _has(run, decision.tier, policy), decision)
+            case Judge() as decision:
+                run = actions.judge(recording, query, run, decision)
+    raise RuntimeError(f"the policy {policy.name} never delivers an answer to {query.id!r}")
+
+
+def _has(run: Run, tier: str, policy: Policy) -> Run:
+    names = [rung.name for rung in run.ladder]
+    if tier not in names:
+        raise ConfigError(f"the policy {policy.name} asks {tier!r}, which is not on this ladder: {', '.join(names)}")
+    return run
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,26 @@
+"""Records outcomes until it is killed, several at a time; prints each id once `record` has returned. Run by a test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+
+from outcomes import build_outcome
+
+from storage.store import SqlHistory
+
+
+async def record_for_ever(history, lane):
+    for n in itertools.count():
+        await history.record(build_outcome(f"r-{lane}-{n}"))
+        sys.stdout.write(f"r-{lane}-{n}\n")
+        sys.stdout.flush()
+
+
+async def main():
+    history = await SqlHistory.open(sys.argv[1])
+    await asyncio.gather(*(record_for_ever(history, lane) for lane in range(4)))
+
+
+asyncio.run(main())

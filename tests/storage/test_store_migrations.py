@@ -1,0 +1,119 @@
+"""The tables in the code, the tables in the migrations, and several processes starting at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from programs import start
+from sqlalchemy import inspect
+
+from router.errors import ConfigError
+from storage.engine import create_engine, shown
+from storage.migrate import alembic_config, migrate
+from storage.schema import metadata
+
+
+@pytest.fixture
+async def engine(new_url):
+    made = create_engine(new_url)
+    yield made
+    await made.dispose()
+
+
+async def on(engine, function):
+    async with engine.connect() as connection:
+        return await connection.run_sync(function)
+
+
+def differences(connection):
+    return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+
+async def test_migrations_make_exactly_the_tables_of_the_schema(engine):
+    await migrate(engine)
+    assert await on(engine, differences) == []
+
+
+async def test_migrating_again_changes_nothing(engine):
+    await migrate(engine)
+    await migrate(engine)
+    assert await on(engine, differences) == []
+
+
+async def test_the_first_revision_can_be_taken_back(engine, new_url):
+    await migrate(engine)
+    await asyncio.to_thread(command.downgrade, alembic_config(new_url), "base")
+    assert await on(engine, lambda connection: inspect(connection).get_table_names()) == ["alembic_version"]
+
+
+async def test_two_processes_that_start_at_once_migrate_once(engine, new_url):
+    programs = [start("migrate_once.py", new_url) for _ in range(2)]
+    for program in programs:
+        assert program.stdout.readline() == "ready\n"
+    for program in programs:
+        program.stdin.close()
+    ended = [await asyncio.to_thread(program.wait, 30) for program in programs]
+    for program in programs:
+        program.stdout.close()
+    assert ended == [0, 0]
+    assert await on(engine, differences) == []
+
+
+async def test_money_is_stored_in_64_bit_integers():
+    money = [column for table in metadata.tables.values() for column in table.c if column.name.endswith("_nanousd")]
+    assert {str(column.type) for column in money} == {"BIGINT"}
+    assert len(money) == 4
+
+
+SUMS = "SELECT sum(cost_nanousd), sum(late_cost_nanousd), sum(baseline_nanousd) FROM inference WHERE"
+PAGE = "SELECT id, embedding FROM inference WHERE embedding_model = 'm' AND (created_at, id) > ('2026', 'r')"
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (f"{SUMS} key_id = 'k' AND created_at >= '2026-01-01'", "COVERING INDEX ix_inference_key_spend"),
+        (f"{SUMS} team = 't' AND created_at >= '2026-01-01'", "COVERING INDEX ix_inference_team_spend"),
+        (f"{PAGE} ORDER BY created_at, id", "INDEX ix_inference_embedding"),
+        ("SELECT * FROM label WHERE inference_id = 'r'", "INDEX ix_label_inference_id"),
+    ],
+    ids=["spend by key", "spend by team", "load the index", "labels of a request"],
+)
+async def test_frequent_questions_are_answered_by_an_index(sqlite_url, statement, index):
+    engine = create_engine(sqlite_url)
+    await migrate(engine)
+    async with engine.connect() as connection:
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")).all()
+    await engine.dispose()
+    assert len(plan) == 1
+    assert index in plan[0][3]
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("", "sqlite\\+aiosqlite"),
+        ("mysql://host/db", "'mysql' is not supported"),
+        ("sqlite+aiosqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+    ],
+)
+def test_a_url_we_cannot_use_is_refused_with_the_cure(url, hint):
+    with pytest.raises(ConfigError, match=hint):
+        create_engine(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [("sqlite:///x.db", "sqlite+aiosqlite"), ("postgres://h/db", "postgresql+asyncpg")],
+)
+def test_a_url_without_its_async_driver_gets_it(url, driver):
+    assert create_engine(url).url.drivername == driver
+
+
+def test_a_password_is_never_shown():
+    assert "hunter2" not in shown(create_engine("postgresql://me:hunter2@localhost/db"))
