@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.bodies import parse_object
 from app.models_list import model_list, model_object
+from app.rationale import paragraph
 from app.requests import chat_request, feedback, own_id, read_body
 from app.responses import EventResponse, json_response, whole_response
 from app.routes_dry import dry_run
@@ -71,7 +72,7 @@ async def decision(http: Request, decision_id: str) -> Response:
     story = await services.history.decision(own_id(decision_id), caller)
     if story is None:
         raise NotFound(f"no decision {decision_id[:80]!r} here for this key", param="id")
-    return json_response(200, story)
+    return json_response(200, {**story, "rationale": paragraph(story)})
 
 
 @router.post("/v1/feedback")
@@ -80,12 +81,13 @@ async def give_feedback(http: Request) -> Response:
     services = services_of(http)
     caller = services.keys.identify(http.headers)
     request_id, score, by, note = feedback(parse_object(await read_body(http, services.max_body_bytes)))
-    labels = await services.history.feedback(request_id, caller, score, by or caller.key_id, note)
-    if labels is None:
+    given = await services.history.feedback(request_id, caller, score, by or caller.key_id, note)
+    if given is None:
         raise NotFound(f"no answered request {request_id[:80]!r} here for this key", param="id")
-    await services.starter.relearn(request_id, labels, caller.team)
+    await services.starter.relearn(request_id, given.labels, given.team)
     told = [
-        {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source} for label in labels
+        {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source}
+        for label in given.labels
     ]
     return json_response(200, {"id": request_id, "object": "gearbox.feedback", "labels": told})
 

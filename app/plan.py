@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,5 +52,6 @@ def read(option: Path | None, environment: Environment, variables: Variables) ->
     loaded = config_file.load(path, variables, catalog, policies, today)
     if not loaded.config.tiers:
         found = ladder.from_environment(variables, catalog, today, loaded.config.policy.default, kinds=ADAPTERS)
-        return Plan(loaded.config, found, environment)
+        merged = replace(found, notes=(*loaded.notes, *found.notes), aliases={**found.aliases, **loaded.config.aliases})
+        return Plan(loaded.config, merged, environment)
     return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), environment)

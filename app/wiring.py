@@ -158,5 +158,6 @@ def _retry(config: Config) -> RetrySettings:
     return RetrySettings(
         attempts=config.retries.attempts,
         wait_initial_s=config.retries.backoff_s,
+        wait_max_s=config.retries.max_backoff_s,
         longest_wait_s=config.retries.max_retry_after_s,
     )

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 class RetrySettings:
     """How often and how patiently a tier is asked again before the next one is.
 
-    `attempts` counts tries, the first one included. A `retry-after` longer than `longest_wait_s` is not waited for:
-    the deployment cools down for that long and another tier takes over.
+    `attempts` counts tries, the first one included; waits double from `wait_initial_s` to `wait_max_s`. A
+    `retry-after` longer than `longest_wait_s` is not waited for: the deployment cools down for that long and another
+    tier takes over.
     """
 
     attempts: int = 3
     wait_initial_s: float = 0.2
-    longest_wait_s: float = 5.0
+    wait_max_s: float = 8.0
+    longest_wait_s: float = 20.0
     jitter_s: float = 0.3
 
 
@@ -112,7 +114,7 @@ class Caller:
                 attempts=self._retry.attempts,
                 timeout=None,
                 wait_initial=self._retry.wait_initial_s,
-                wait_max=self._retry.longest_wait_s,
+                wait_max=self._retry.wait_max_s,
                 wait_jitter=self._retry.jitter_s,
             ):
                 with attempt:

@@ -70,7 +70,7 @@ def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = No
         if spelled not in known:
             near = difflib.get_close_matches(spelled, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-            raise ConfigError(f"policy {name} has no setting {key!r}{hint}", param=key)
+            raise ConfigError(f"{name} has no setting {key!r}{hint}", param=key)
         given[spelled] = value
     try:
         return TypeAdapter(kind).validate_python(given)
@@ -78,4 +78,4 @@ def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = No
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else next(iter(settings), name)
         words = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"policy {name}: {key}: {words}", param=key) from error
+        raise ConfigError(words, param=key) from error

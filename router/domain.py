@@ -155,8 +155,9 @@ class Wishes:
 class Request:
     """One chat request as Gearbox understands it.
 
-    `body` is the client's own JSON and is never changed; `policy` is the policy's name as registered
-    (`always:small` for a tier named by the client); `question` is the text that is embedded (papers.md).
+    `received_at` is seconds since the epoch. `body` is the client's own JSON and is never changed; `policy` is the
+    policy's name as registered (`always:small` for a tier named by the client); `question` is the text that is
+    embedded.
     """
 
     id: str
@@ -430,7 +431,8 @@ class Label:
 class Outcome:
     """The whole story of one request, as it is stored, shown and measured.
 
-    `vector` is the question's unit vector, shape (dimensions,), None where nothing was embedded.
+    `started_at` is seconds since the epoch; `vector` is the question's unit vector, shape (dimensions,), None where
+    nothing was embedded.
     """
 
     request: Request

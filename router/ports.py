@@ -113,6 +113,14 @@ class StoredQuestion:
     labels: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A question's labels after feedback, and the team whose question it is."""
+
+    team: str
+    labels: Sequence[Label]
+
+
 class History(Protocol):
     """The truth about what happened: SQL in production."""
 
@@ -125,8 +133,15 @@ class History(Protocol):
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""
 
-    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Sequence[Label] | None:  # noqa: A002 - the row's id
-        """Replace the pseudo-label of the tier that answered; the question's labels now, None where there is none."""
+    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Feedback | None:  # noqa: A002 - the row's id
+        """Replace the pseudo-label of the tier that answered; None where there is nothing to label for this caller."""
+
+    async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
+        """Add what was spent for a request after its answer; False where the id is unknown."""
+
+    @property
+    def backlog(self) -> int:
+        """How many outcomes wait to be written."""
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the store is away."""

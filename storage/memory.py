@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from router.errors import StoreUnavailable
-from router.ports import StoredQuestion
+from router.ports import Feedback, StoredQuestion
 from storage import clean
 from storage.labels import by_model, resolved
 from storage.rows import bare_id, feedback_row, rows_of, unpacked
@@ -21,7 +21,7 @@ from storage.story import story
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from router.domain import Caller, Label, Outcome
+    from router.domain import Caller, Outcome
     from storage.call_rows import Row
     from storage.rows import Rows
 
@@ -69,14 +69,14 @@ class MemoryHistory:
         rows = self._visible(id, caller)
         return None if rows is None else story(rows.inference, rows.attempts, self._labels[rows.id])
 
-    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Sequence[Label] | None:  # noqa: A002 - the row's id
+    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Feedback | None:  # noqa: A002 - the row's id
         """A real label (0..1) for the model that answered; the question's labels now, None where there is none."""
         rows = self._visible(id, caller)
         if rows is None or rows.inference["served_tier"] is None:
             return None
         now = datetime.fromtimestamp(self._clock(), UTC)
         self._labels[rows.id].append(self._numbered(feedback_row(rows.inference, label, by, note, now)))
-        return resolved(self._labels[rows.id])
+        return Feedback(rows.inference["team"], resolved(self._labels[rows.id]))
 
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
         """Add what was spent for a request after its answer; False where the id is unknown."""

@@ -128,7 +128,7 @@ def _question(outcome: Outcome) -> Row:
 def _decided(outcome: Outcome) -> Row:
     served, stopped = outcome.served, outcome.delivered.stopped
     return {
-        "evidence": _evidence(outcome.run.evidence),
+        "evidence": _evidence(outcome.run.evidence, outcome.estimates),
         "start_tier": outcome.start_tier,
         "served_tier": None if served is None else served.tier,
         "served_model": None if served is None else served.model,
@@ -138,12 +138,13 @@ def _decided(outcome: Outcome) -> Row:
     }
 
 
-def _evidence(evidence: Evidence) -> Row:
+def _evidence(evidence: Evidence, estimates: Mapping[str, float]) -> Row:
     near = [{"id": each.id, "similarity": each.similarity, "labels": each.labels} for each in evidence.neighbours]
     return {
         "neighbours": clean.json_ready(near),
         "history_size": evidence.history_size,
         "note": clean.text(evidence.note),
+        "estimates": clean.json_ready(estimates),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, text
 
 from router.errors import GearboxError
-from router.ports import StoredQuestion
+from router.ports import Feedback, StoredQuestion
 from storage import statements
 from storage.engine import create_engine, shown, writing
 from storage.faults import RowRefused, cause, guard
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from router.domain import Caller, Label, Outcome
+    from router.domain import Caller, Outcome
     from storage.call_rows import Row
     from storage.rows import Rows
 
@@ -119,7 +119,7 @@ class SqlHistory:
                 labels = await _all(connection, statements.labels_of([found[0]["id"]]))
         return story(found[0], attempts, labels)
 
-    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Sequence[Label] | None:  # noqa: A002 - the row's id
+    async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Feedback | None:  # noqa: A002 - the row's id
         """A real label (0..1) for the model that answered; the question's labels now.
 
         None where this caller has no such request, or where no answer was served.
@@ -131,7 +131,8 @@ class SqlHistory:
                     return None
                 row = feedback_row(found[0], label, by, note, self._now())
                 await connection.execute(insert(label_table), [row])
-                return resolved(await _all(connection, statements.labels_of([row["inference_id"]])))
+                rows = await _all(connection, statements.labels_of([row["inference_id"]]))
+        return Feedback(found[0]["team"], resolved(rows))
 
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
         """Add what was spent for a request after its answer; False where the id is unknown."""

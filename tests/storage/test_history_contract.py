@@ -209,7 +209,8 @@ async def test_feedback_replaces_the_label_of_the_model_that_answered(history):
 
     now = await history.feedback("r-1", BLUE, 0.25, "ann", "wrong unit")
 
-    assert set(now) == {
+    assert now.team == BLUE.team
+    assert set(now.labels) == {
         Label("large", MODELS["large"], 0.25, LabelSource.FEEDBACK),
         Label("small", MODELS["small"], 0.0, LabelSource.AGREEMENT),
     }
@@ -232,9 +233,8 @@ async def test_the_newest_feedback_counts_and_the_older_stays_on_record(history)
 
 async def test_feedback_labels_an_answer_that_nobody_judged(history):
     await history.record(build_outcome(labels=()))
-    assert await history.feedback("r-1", BLUE, 1.0, "", "") == (
-        Label("large", MODELS["large"], 1.0, LabelSource.FEEDBACK),
-    )
+    now = await history.feedback("r-1", BLUE, 1.0, "", "")
+    assert now.labels == (Label("large", MODELS["large"], 1.0, LabelSource.FEEDBACK),)
 
 
 @pytest.mark.parametrize("last", [LabelSource.JUDGE, LabelSource.AGREEMENT, LabelSource.ASSUMED])

@@ -1,0 +1,59 @@
+"""A stored decision in words that a manager understands. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from router.domain import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_BECAME = {
+    Verdict.VALID: "was accepted",
+    Verdict.INVALID: "was rejected",
+    Verdict.ABSTAINED: "abstained",
+    Verdict.UNJUDGED: "was not judged",
+    Verdict.ERROR: "failed",
+}
+
+
+def paragraph(story: Mapping[str, Any]) -> str:
+    """The whole decision in a few sentences."""
+    return " ".join(_sentences(story))
+
+
+def _sentences(story: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Request {story['id']} asked for {story['asked_model']!r} and was routed by {story['policy']}."
+    evidence = story["evidence"]
+    if evidence["neighbours"]:
+        near, known = evidence["neighbours"], evidence["history_size"]
+        nearest = near[0]["similarity"]
+        yield f"The {len(near)} nearest of {known} past questions were looked at; the nearest has similarity {nearest:.2f}."
+    if evidence["note"]:
+        yield f"Evidence: {evidence['note']}."
+    if evidence.get("estimates"):
+        told = ", ".join(f"{tier} {p:.2f}" for tier, p in evidence["estimates"].items())
+        yield f"The chance of a valid answer was estimated as {told}."
+    for attempt in story["attempts"]:
+        yield _attempt(attempt)
+    yield f"In the end: {story['why']}."
+    yield _money(story)
+
+
+def _attempt(attempt: Mapping[str, Any]) -> str:
+    became = _BECAME.get(attempt["verdict"], attempt["verdict"])
+    by = f" by {attempt['verdict_by'].replace(':', ' ')}" if attempt["verdict_by"] else ""
+    reason = f" ({attempt['reason']})" if attempt["reason"] else ""
+    return f"{attempt['tier']} was asked because {attempt['why']}; its answer {became}{by}{reason}."
+
+
+def _money(story: Mapping[str, Any]) -> str:
+    cost, saved = story["cost_usd"], story["saved_usd"]
+    if cost is None:
+        return "Its cost is unknown: a model without a price took part."
+    told = f"It cost {cost:.9f} USD"
+    if saved is None:
+        return f"{told}."
+    against = f"{abs(saved):.9f} USD {'less' if saved >= 0 else 'more'} than always asking the top tier"
+    return f"{told}, {against}."
