@@ -1,7 +1,7 @@
 r"""The final answer in a model's text, and whether two of them agree.
 
-The law of this file: pure, one function for all who compare answers (labels, agreement, replay), and linear in the
-text: every pattern is bounded, and no candidate longer than `MAX_ANSWER_CHARS` is looked at.
+The law of this file: pure, one function for all who compare answers (labels, agreement, replay), and bounded: phrases
+are looked for in the last `TAIL_CHARS` of a text, where answers end, and no candidate longer than `MAX_ANSWER_CHARS`.
 
 In this order, and within each the last occurrence wins: a JSON `answer` field (the whole text, a fenced block, an
 object at the very end), `\boxed{}`, "the answer is ..." or "answer: ...", a lone number or letter. Nothing found is "",
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: A final answer is short; what is longer is an essay, and not compared.
 MAX_ANSWER_CHARS = 2_000
+#: Where a final answer is looked for, unless the whole text is JSON: nobody hides it a book before the end.
+TAIL_CHARS = 50_000
 #: How many of the last occurrences of a form are tried before giving up (cut or empty ones are passed over).
 TRIES = 8
 
@@ -55,8 +57,9 @@ def final_answer(text: str) -> str:
     whole = _json_object(text.strip())
     if whole is not None:
         return normalise(_json_answer(whole))
+    tail = text[-TAIL_CHARS:]
     for candidates in (_from_json, _from_boxed, _from_phrase, _from_lone):
-        for candidate in candidates(text):
+        for candidate in candidates(tail):
             answer = normalise(candidate)
             if answer:
                 return answer
