@@ -53,17 +53,22 @@ SIMULATED_BASE = "http://simulated.invalid/v1"
 
 
 @asynccontextmanager
-async def open_services(plan: Plan) -> AsyncIterator[Services]:
-    """Make everything, and close it in the opposite order."""
+async def open_services(plan: Plan, *, embedder: Embedder | None = None) -> AsyncIterator[Services]:
+    """Make everything, and close it in the opposite order.
+
+    Args:
+        plan: what to serve.
+        embedder: instead of the configured one, and closed by whoever made it.
+    """
     async with AsyncExitStack() as stack:
-        yield await _services(plan, stack)
+        yield await _services(plan, stack, embedder)
 
 
-async def _services(plan: Plan, stack: AsyncExitStack) -> Services:
+async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -> Services:
     config, ladder = plan.config, plan.ladder
     history = await SqlHistory.open(config.store.url.get_secret_value())
     stack.push_async_callback(history.aclose)
-    embedder = await _embedder(config, stack)
+    embedder = given or await _embedder(config, stack)
     neighbours = FaissNeighbours(embedder.dimensions)
     stack.push_async_callback(neighbours.aclose)
     starter = Starter(embedder, neighbours, config.history.scope)
@@ -97,7 +102,7 @@ async def _services(plan: Plan, stack: AsyncExitStack) -> Services:
         extras=Extras(config.server.extras.usage_cost, config.server.extras.gearbox_object),
         max_body_bytes=int(config.server.max_body_mb * 1024 * 1024),
         hold_status_s=config.server.hold_status_s,
-        checks={"store": history.ping},
+        checks={"store": history.ping, "embedding": embedder.ping},
         close=stack.aclose,
         started_at=time.time(),
     )
@@ -159,5 +164,6 @@ def _retry(config: Config) -> RetrySettings:
         attempts=config.retries.attempts,
         wait_initial_s=config.retries.backoff_s,
         wait_max_s=config.retries.max_backoff_s,
+        jitter_s=config.retries.backoff_s,
         longest_wait_s=config.retries.max_retry_after_s,
     )

@@ -25,7 +25,7 @@ from router.pricing import usage_from_body
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from router.endpoints import Endpoint
+    from router.endpoints import Endpoint, Timeouts
     from router.ports import ChatCall, ChunkSink
 
 #: An answer larger than this is cut off: no model says so much, an endless stream does.
@@ -44,7 +44,8 @@ class OpenAICompatible:
         """
         self._endpoint = endpoint
         self._client = client
-        self._url = f"{(endpoint.api_base or '').rstrip('/')}/chat/completions"
+        # Parsed once: httpx would parse a string again for every request.
+        self._url = httpx.URL(f"{(endpoint.api_base or '').rstrip('/')}/chat/completions")
         self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if endpoint.api_key is not None:
             self._headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
@@ -53,16 +54,17 @@ class OpenAICompatible:
         """One try; see `ports.ChatModel`."""
         sent, dropped = self._body(call)
         started = time.monotonic()
-        timeouts = self._endpoint.timeouts
+        patience = _Patience(self._endpoint.timeouts, streamed=call.stream)
         try:
-            async with asyncio.timeout(timeouts.total_s), self._open(call, sent) as response:
+            async with patience.limit, self._open(call, sent) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     raise await error_from_response(response)
-                if call.stream:
-                    return await self._streamed(response, started, dropped, live)
-                return await self._whole(response, started, dropped)
+                if call.stream and response.headers.get("content-type", "").startswith("text/event-stream"):
+                    return await _streamed(response, started, dropped, _Stream(live, patience))
+                patience.first_came()
+                return await _whole(response, started, dropped)
         except TimeoutError as error:
-            raise UpstreamTimeout(f"no complete answer within {timeouts.total_s:g} s") from error
+            raise UpstreamTimeout(patience.words) from error
         except httpx.HTTPError as error:
             raise error_from_transport(error) from error
 
@@ -76,6 +78,8 @@ class OpenAICompatible:
         if call.stream:
             # Usage is how the call is billed, so it is always asked for; the edge hides it from who did not ask.
             sent["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
+        if self._endpoint.simulate:
+            sent.setdefault("simulate", dict(self._endpoint.simulate))
         return sent, dropped
 
     def _open(self, call: ChatCall, sent: Mapping[str, Any]) -> Any:
@@ -85,44 +89,51 @@ class OpenAICompatible:
         timeout = httpx.Timeout(None, connect=self._endpoint.timeouts.connect_s)
         return self._client.stream("POST", self._url, content=orjson.dumps(sent), headers=headers, timeout=timeout)
 
-    async def _whole(self, response: httpx.Response, started: float, dropped: tuple[str, ...]) -> Reply:
-        content = bytearray()
-        async for part in response.aiter_bytes():
-            content += part
-            if len(content) > MAX_REPLY_BYTES:
-                raise bad_reply(f"answer larger than {MAX_REPLY_BYTES} bytes, cut off")
-        body = _json(content, response)
-        if not body.get("choices"):
-            raise bad_reply("a chat completion without choices")
-        return Reply(body, (), usage_from_body(body.get("usage")), time.monotonic() - started, None, dropped)
 
-    async def _streamed(
-        self, response: httpx.Response, started: float, dropped: tuple[str, ...], live: ChunkSink | None
-    ) -> Reply:
-        content_type = response.headers.get("content-type", "")
-        if not content_type.startswith("text/event-stream"):
-            return await self._whole(response, started, dropped)
-        stream = _Stream(live)
-        events = _events(response)
-        await self._first_token(stream, events, started)
-        async for chunk in events:
-            await stream.take(chunk)
-        stream.end()
-        body = assemble(stream.chunks)
-        usage = usage_from_body(body.get("usage"))
-        ttft = None if stream.first_at is None else stream.first_at - started
-        return Reply(body, tuple(stream.chunks), usage, time.monotonic() - started, ttft, dropped)
+class _Patience:
+    """How long one call is waited for: a streamed one until its first token, and every one until its end."""
 
-    async def _first_token(self, stream: _Stream, events: AsyncIterator[dict[str, Any]], started: float) -> None:
-        limit = self._endpoint.timeouts.first_token_s
-        try:
-            async with asyncio.timeout(max(limit - (time.monotonic() - started), 0)):
-                while stream.first_at is None:
-                    await stream.take(await anext(events))
-        except TimeoutError as error:
-            raise UpstreamTimeout(f"no first token within {limit:g} s") from error
-        except StopAsyncIteration:
-            return
+    def __init__(self, timeouts: Timeouts, *, streamed: bool) -> None:
+        self._end = asyncio.get_running_loop().time() + timeouts.total_s
+        self._early = streamed and timeouts.first_token_s < timeouts.total_s
+        self._timeouts = timeouts
+        # Vendors may send not even a header before the first token, so opening counts as well.
+        self.limit = asyncio.timeout(timeouts.first_token_s if self._early else timeouts.total_s)
+
+    def first_came(self) -> None:
+        """The first token is here: what is left is the time for the whole."""
+        if self._early:
+            self._early = False
+            self.limit.reschedule(self._end)
+
+    @property
+    def words(self) -> str:
+        """What did not come in time."""
+        if self._early:
+            return f"no first token within {self._timeouts.first_token_s:g} s"
+        return f"no complete answer within {self._timeouts.total_s:g} s"
+
+
+async def _whole(response: httpx.Response, started: float, dropped: tuple[str, ...]) -> Reply:
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > MAX_REPLY_BYTES:
+            raise bad_reply(f"answer larger than {MAX_REPLY_BYTES} bytes, cut off")
+    body = _json(content, response)
+    if not body.get("choices"):
+        raise bad_reply("a chat completion without choices")
+    return Reply(body, (), usage_from_body(body.get("usage")), time.monotonic() - started, None, dropped)
+
+
+async def _streamed(response: httpx.Response, started: float, dropped: tuple[str, ...], stream: _Stream) -> Reply:
+    async for chunk in _events(response):
+        await stream.take(chunk)
+    stream.end()
+    body = assemble(stream.chunks)
+    usage = usage_from_body(body.get("usage"))
+    ttft = None if stream.first_at is None else stream.first_at - started
+    return Reply(body, tuple(stream.chunks), usage, time.monotonic() - started, ttft, dropped)
 
 
 @dataclass(slots=True)
@@ -130,6 +141,7 @@ class _Stream:
     """What has come of a stream; passes it on live from the first event that says something."""
 
     live: ChunkSink | None
+    patience: _Patience
     chunks: list[dict[str, Any]] = field(default_factory=list)
     first_at: float | None = None
     finished: bool = False
@@ -142,6 +154,7 @@ class _Stream:
             await self._pass_on(chunk)
         elif says_something(chunk):
             self.first_at = time.monotonic()
+            self.patience.first_came()
             # What came before said nothing (a role); it was held back so that an early failure stays retryable.
             for held in self.chunks:
                 await self._pass_on(held)
@@ -193,7 +206,7 @@ def _event(data: bytes) -> dict[str, Any]:
         raise bad_reply("an event that is not an object")
     if chunk.get("error"):
         raise error_event(chunk["error"])
-    return chunk
+    return _well_shaped(chunk, "delta")
 
 
 def _json(content: bytearray, response: httpx.Response) -> dict[str, Any]:
@@ -206,4 +219,23 @@ def _json(content: bytearray, response: httpx.Response) -> dict[str, Any]:
         raise bad_reply("JSON that is not an object")
     if body.get("error") and not body.get("choices"):
         raise error_event(body["error"])
+    return _well_shaped(body, "message")
+
+
+def _well_shaped(body: dict[str, Any], part: str) -> dict[str, Any]:
+    """The body itself, once everything that is read from it later has the shape that OpenAI documents."""
+    choices = body.get("choices")
+    fits = choices is None or (isinstance(choices, list) and all(_is_choice(choice, part) for choice in choices))
+    if not fits:
+        raise bad_reply("choices of an unknown shape")
     return body
+
+
+def _is_choice(choice: Any, part: str) -> bool:
+    if not isinstance(choice, dict) or not isinstance(choice.get("index") or 0, int):
+        return False
+    said, logprobs, reason = choice.get(part) or {}, choice.get("logprobs") or {}, choice.get("finish_reason")
+    if not isinstance(said, dict) or not isinstance(logprobs, dict) or not isinstance(reason, str | None):
+        return False
+    calls = said.get("tool_calls") or []
+    return isinstance(calls, list) and all(isinstance(call, dict) for call in calls)

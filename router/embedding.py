@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from router.errors import ConfigError
+from router.errors import ConfigError, GearboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,6 +99,15 @@ class SentenceTransformerEmbedder:
             ConfigError: the model or its weights are missing or not what they should be; says the cure.
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
+
+    async def ping(self) -> None:
+        """Raise while the model is not loaded.
+
+        Raises:
+            GearboxError: it is still loading, or could not be loaded.
+        """
+        if self._encoder is None:
+            raise GearboxError(f"the embedding model {self._model} is not loaded yet")
 
     async def embed(self, text: str) -> NDArray[np.float32]:
         """A unit vector, shape (dimensions,), float32, read-only.

@@ -80,6 +80,9 @@ class OpenAIEmbedder:
         if self._dimensions is None:
             await self.embed("warm")
 
+    async def ping(self) -> None:
+        """Nothing to ask that costs nothing: `warm` has tried the endpoint at the start."""
+
     async def embed(self, text: str) -> NDArray[np.float32]:
         """A unit vector, shape (dimensions,), float32.
 

@@ -86,6 +86,9 @@ class Embedder(Protocol):
     async def embed(self, text: str) -> NDArray[np.float32]:
         """A unit vector, shape (dimensions,), float32."""
 
+    async def ping(self) -> None:
+        """Raise a GearboxError where a question would have to wait, or would not be embedded at all."""
+
 
 class Neighbours(Protocol):
     """The k nearest past questions, by cosine similarity, within a scope (a team, or one for all)."""
