@@ -32,6 +32,10 @@ class BottomUp:
         """It has none."""
         return {}
 
+    def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
+        """It estimates nothing."""
+        return {}
+
     def decide(self, run: Run) -> Decision:
         """Ask the lowest rung, then judge and shift up."""
         if run.attempts:
@@ -48,6 +52,10 @@ class Agreement:
     @property
     def settings(self) -> Mapping[str, Any]:
         """It has none."""
+        return {}
+
+    def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
+        """It estimates nothing."""
         return {}
 
     def decide(self, run: Run) -> Decision:
@@ -84,6 +92,10 @@ class RandomMix:
     def settings(self) -> Mapping[str, Any]:
         """The share of requests that go to the top, 0..1."""
         return {"share": self._share}
+
+    def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
+        """It estimates nothing."""
+        return {}
 
     def decide(self, run: Run) -> Decision:
         """Ask the one or the other; only where that fails, whichever still can be asked."""

@@ -15,6 +15,7 @@ from cascade.lab.actions import NotRecorded
 from cascade.lab.ladder import ladder_models, tiers
 from cascade.lab.memory import Memory
 from cascade.lab.score import score
+from cascade.lab.similar import Similar
 from cascade.lab.story import Story
 from router.domain import Ask, Deliver, Judge, Run
 from router.errors import ConfigError
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 #: A policy that takes more steps than this a tier is broken (each promises two).
 _STEPS_PER_TIER = 4
 _PROGRESS_EVERY = 100
+#: How many of the nearest are kept for each neighbour wanted: the nearest may have taught nothing.
+_KEPT_PER_NEIGHBOUR = 8
 
 
 class Oracle:
@@ -105,9 +108,9 @@ def replay(
         ConfigError: a policy looks at neighbours and there is no embedder, or names a tier that is not there.
     """
     tell = progress or _silent
-    wanted = any(not isinstance(policy, Oracle) and policy.neighbours > 0 for policy in policies)
-    vectors = _embedded(chosen, embedder, tell) if wanted else {}
-    return [_row(chosen, policy, vectors, tell) for policy in policies]
+    most = max((policy.neighbours for policy in policies if not isinstance(policy, Oracle)), default=0)
+    similar = Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 else None
+    return [_row(chosen, policy, Memory(similar), tell) for policy in policies]
 
 
 def as_json(chosen: Stream, rows: Sequence[Row]) -> dict[str, Any]:
@@ -130,8 +133,7 @@ def _embedded(chosen: Stream, embedder: CachedEmbedder | None, tell: Progress) -
     return {query_id: found[text] for query_id, text in told.items()}
 
 
-def _row(chosen: Stream, policy: Policy | Oracle, vectors: Vectors, tell: Progress) -> Row:
-    memory = Memory(vectors)
+def _row(chosen: Stream, policy: Policy | Oracle, memory: Memory, tell: Progress) -> Row:
     stories = []
     for number, query in enumerate(chosen.queries, 1):
         stories.append(_story(chosen, query, policy, memory))

@@ -67,8 +67,12 @@ def final_answer(text: str) -> str:
 
 
 def agrees(one: str, other: str) -> bool:
-    """Whether two final answers are the same; "" agrees with nothing. Raw recorded answers may be given too."""
-    return bool(normalise(one)) and normalise(one) == normalise(other)
+    """Whether two final answers are the same; "" agrees with nothing.
+
+    Answers read by `final_answer` are normalised already; those that an upstream hands over are compared to the letter,
+    since it alone knows whether case or quotes matter.
+    """
+    return bool(one) and one == other
 
 
 def normalise(answer: str) -> str:

@@ -1,6 +1,6 @@
 """Embeddings of a recording's questions, kept on disk: by the embedding model and the text, so each is made once.
 
-The law of this file: the cache may be lost, locked or damaged at any time; then the texts are embedded anew.
+The law of this file: the cache may be lost, locked or no database at all; then the texts are embedded anew.
 """
 
 from __future__ import annotations

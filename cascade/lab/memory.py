@@ -1,7 +1,6 @@
-"""What a replay has learnt so far: the twin of the live index and of the Starter, without an event loop.
+"""What one policy has learnt so far in a replay: the twin of the live index and of the Starter.
 
-The law of this file: the arithmetic of `router.vectors`, so that a replay and the live server see the same neighbours
-in the same order. A question joins only with labels, as live.
+The law of this file: a question joins only with labels, and is seen by the next one, as live; no event loop.
 """
 
 from __future__ import annotations
@@ -10,14 +9,11 @@ from typing import TYPE_CHECKING
 
 from router.domain import Evidence, Neighbour
 from router.labels import by_model, labels
-from router.vectors import Block, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from cascade.lab.similar import Ranking, Similar
     from router.domain import Deliver, Run
 
 
@@ -25,32 +21,35 @@ class Memory:
     """One policy's history within one replay.
 
     Args:
-        vectors: query id -> unit vector (d,); a query without text has none.
+        similar: which queries of the stream are near which; None = no policy wants to know.
     """
 
-    def __init__(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
-        self._vectors = vectors
-        dimensions = len(next(iter(vectors.values()), ()))
-        self._block = Block(0, len(vectors), dimensions)
-        self._known: list[tuple[str, Mapping[str, float]]] = []
+    def __init__(self, similar: Similar | None) -> None:
+        self._similar = similar
+        self._learnt: dict[int, tuple[str, Mapping[str, float]]] = {}
 
     def evidence(self, query_id: str, k: int) -> Evidence:
         """The k nearest questions learnt so far, nearest first."""
-        if k <= 0:
+        if k <= 0 or self._similar is None:
             return Evidence()
-        vector = self._vectors.get(query_id)
-        if vector is None:
+        place = self._similar.place(query_id)
+        if place is None:
             return Evidence(note="the request holds no text to compare with past questions")
-        found = joined([self._block.frozen().candidates(vector, k)], k) if self._known else []
-        near = tuple(Neighbour(self._known[row][0], similarity, self._known[row][1]) for similarity, row in found)
-        return Evidence(near, len(self._known))
+        near = tuple(Neighbour(self._learnt[at][0], near, self._learnt[at][1]) for near, at in self._nearest(place, k))
+        return Evidence(near, len(self._learnt))
 
     def learn(self, run: Run, delivered: Deliver, *, direct: bool) -> None:
         """Take over what a finished run teaches."""
-        vector = self._vectors.get(run.id)
-        if vector is None:
-            return
+        place = None if self._similar is None else self._similar.place(run.id)
         learnt = by_model(labels(run, delivered, direct=direct))
-        if learnt:
-            self._block.append(vector)
-            self._known.append((run.id, learnt))
+        if place is not None and learnt:
+            self._learnt[place] = (run.id, learnt)
+
+    def _nearest(self, place: int, k: int) -> Ranking:
+        """The first k that were learnt; where too few of the kept ones were, all that were learnt are looked at."""
+        if self._similar is None:
+            return []
+        found = [ranked for ranked in self._similar.earlier(place) if ranked[1] in self._learnt][:k]
+        if len(found) < min(k, len(self._learnt)):
+            return self._similar.among(place, list(self._learnt), k)
+        return found

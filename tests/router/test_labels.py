@@ -42,7 +42,7 @@ ROWS = {
     "valid above the start: below is blank": (
         [attempt("mid", V, "1")], 0, "mid:1:judge top:1:assumed"),
     "a rejected tier that agrees was right": (
-        [attempt("small", N, "1"), attempt("mid", V, "1.0")], 1, "small:1:agreement mid:1:judge top:1:assumed"),
+        [attempt("small", N, "1"), attempt("mid", V, "1")], 1, "small:1:agreement mid:1:judge top:1:assumed"),
     "a rejected tier that disagrees was wrong": (
         [attempt("small", N, "2"), attempt("mid", V, "1")], 1, "small:0:agreement mid:1:judge top:1:assumed"),
     "nothing found agrees with nothing": (
