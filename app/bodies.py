@@ -66,7 +66,8 @@ def _messages(messages: Any) -> None:
         param = f"messages.{place}"
         if not isinstance(message, dict):
             raise RequestError(f"{param} must be an object, got {_shown(message)}", param=param)
-        if message.get("role") not in _ROLES:
+        role = message.get("role")
+        if not isinstance(role, str) or role not in _ROLES:
             roles = ", ".join(sorted(_ROLES))
             raise RequestError(f"{param}.role must be one of {roles}", param=f"{param}.role")
         content = message.get("content")

@@ -44,21 +44,23 @@ class EventWriter:
         if not self._sent and not self._held:
             for chunk in served.answer.chunks or as_chunks(served.answer.body):
                 yield from self._tell(chunk)
-        last = self._last(outcome)
-        for chunk in (*self._held, *last):
-            if chunk is (*self._held, *last)[-1] and self._extras.gearbox_object:
-                chunk["gearbox"] = gearbox_object(outcome)
-            yield event(chunk)
+        last = [*self._held, *self._last(outcome)]
+        if last and self._extras.gearbox_object:
+            last[-1]["gearbox"] = gearbox_object(outcome)
+        yield from map(event, last)
         yield DONE
 
     def _tell(self, chunk: Mapping[str, Any]) -> Iterator[bytes]:
         if chunk.get("usage") and not chunk.get("choices"):
             return  # the upstream's usage event; the client gets ours, if it asked
-        told = {**chunk, **identity(self._request.id, chunk), "object": "chat.completion.chunk"}
+        told = {**chunk, **identity(self._request, chunk), "object": "chat.completion.chunk"}
         told.pop("usage", None)
         if self._wants_usage:
             told["usage"] = None
         self._sent = True
+        if chunk.get("choices"):  # with several choices each has an end of its own; only the last is the answer's
+            yield from map(event, self._held)
+            self._held = []
         if self._held or any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
             self._held.append(told)
         else:
@@ -69,7 +71,7 @@ class EventWriter:
         if not self._wants_usage or served is None or served.answer is None:
             return []
         shared = {"object": "chat.completion.chunk", "model": served_model(served), "choices": []}
-        told = identity(self._request.id, served.answer.body)
+        told = identity(self._request, served.answer.body)
         return [{**told, **shared, "usage": usage(outcome, self._extras)}]
 
 

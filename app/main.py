@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.api import router
 from app.errors import error_body
@@ -77,6 +78,8 @@ class RequestIds:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:  # it left before its request was complete: there is nobody to answer
+            return
         except Exception:
             _log.exception("a fault of ours", request=request_id, path=scope.get("path"))
             if started:

@@ -14,7 +14,7 @@ from router.pricing import nanousd_to_usd, usd_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.domain import Attempt, Outcome, Verdict
+    from router.domain import Attempt, Outcome, Request, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def usage(outcome: Outcome, extras: Extras) -> dict[str, Any] | None:
     served = outcome.served
     if served is None or served.answer is None:
         return None
-    told = dict(served.answer.body.get("usage") or _counted(served))
+    given = served.answer.body.get("usage")
+    told = dict(given) if given and isinstance(given, dict) else _counted(served)
     if extras.usage_cost:
         cost = outcome.cost_nanousd
         told["cost"] = None if cost is None else nanousd_to_usd(cost)
@@ -90,7 +91,7 @@ def body(outcome: Outcome, extras: Extras) -> dict[str, Any]:
     served = outcome.served
     if served is None or served.answer is None:
         raise ValueError("nothing was served")
-    told = {**served.answer.body, **identity(outcome.request.id, served.answer.body), "object": "chat.completion"}
+    told = {**served.answer.body, **identity(outcome.request, served.answer.body), "object": "chat.completion"}
     told["model"] = served_model(served)
     told["usage"] = usage(outcome, extras)
     if extras.gearbox_object:
@@ -98,12 +99,12 @@ def body(outcome: Outcome, extras: Extras) -> dict[str, Any]:
     return told
 
 
-def identity(request_id: str, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Our id in OpenAI's form, and the upstream's time of creation."""
-    return {"id": f"chatcmpl-{request_id}", "created": source.get("created") or 0}
+def identity(request: Request, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Our id in OpenAI's form, and the upstream's time of creation, ours where it gives none."""
+    return {"id": f"chatcmpl-{request.id}", "created": source.get("created") or int(request.received_at)}
 
 
-def _counted(served: Attempt) -> dict[str, int]:
+def _counted(served: Attempt) -> dict[str, Any]:
     """Our own count, where the upstream reported none."""
     counted = served.calls[-1].usage
     if counted is None:
@@ -124,7 +125,10 @@ def _left(outcome: Outcome) -> int | None:
 def _text(name: str, value: Any) -> str:
     if name.endswith("-usd"):
         return usd_text(value)
-    return f"{value:.4f}" if name == "p-valid" else str(value)
+    if name == "p-valid":
+        return f"{value:.4f}"
+    # A model names itself, and what an upstream says must not break our headers.
+    return "".join(char if " " <= char <= "~" else "?" for char in str(value))
 
 
 def outcome_word(outcome: Outcome) -> str:

@@ -149,6 +149,9 @@ class EventResponse(Response):
             outcome = await self._run.outcome()
         except GearboxError as error:
             await _write(send, error_event(error))
+        except Exception:  # noqa: BLE001 - the status is sent, so the stream itself has to say it; logged in full
+            _log.exception("a fault of ours", request=self._run.request.id)
+            await _write(send, error_event(_our_fault(self._run.request.id)))
         else:
             if outcome.error is not None:
                 await _write(send, error_event(outcome.error))
@@ -156,6 +159,10 @@ class EventResponse(Response):
                 for part in self._writer.finish(outcome):
                     await _write(send, part)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _our_fault(request_id: str) -> GearboxError:
+    return GearboxError(f"internal error; the operator finds it in the log as {request_id}")
 
 
 async def _write(send: Send, data: bytes) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from router.domain import Decision, Run
 
+#: How the policy is named: `always:<tier>`.
+ALWAYS = "always:"
+
 
 class Always:
     """Ask one tier and serve what it says."""
@@ -24,7 +27,7 @@ class Always:
     @property
     def name(self) -> str:
         """`always:<tier>`."""
-        return f"always:{self._tier}"
+        return f"{ALWAYS}{self._tier}"
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Fields of a chunk that are rebuilt rather than copied.
 _REBUILT = frozenset({"object", "choices", "usage"})
+#: Strings inside a delta's objects that come in pieces: arguments of functions, input of custom tools, audio.
+_IN_PIECES = frozenset({"arguments", "input", "data", "transcript"})
 
 
 def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -52,35 +54,48 @@ def _merge_delta(choice: dict[str, Any], delta: Mapping[str, Any]) -> None:
         if key == "tool_calls":
             for call in value or ():
                 _merge_tool_call(message.setdefault("tool_calls", []), call)
-        elif key == "role" or not isinstance(value, str):
-            message[key] = value if value is not None else message.get(key)
-        else:
+        elif isinstance(value, str) and key != "role":
             texts.setdefault(key, []).append(value)
+        else:
+            _merge_value(message, key, value)
 
 
 def _merge_tool_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
-    index = part.get("index", len(calls) - 1 if calls else 0)
+    call = _call_of(calls, part)
+    for key, value in part.items():
+        if key != "index":
+            _merge_value(call, key, value)
+
+
+def _call_of(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> dict[str, Any]:
+    """The call that a part belongs to: by its index, else (vendors that send none) the last, unless it is a new id."""
+    index = part.get("index")
+    if index is None:
+        new = not calls or (part.get("id") is not None and part["id"] != calls[-1].get("id"))
+        index = len(calls) if new else calls[-1]["index"]
     call = next((call for call in calls if call["index"] == index), None)
     if call is None:
-        call = {"index": index, "function": {"arguments": ""}}
+        call = {"index": index}
         calls.append(call)
-    for key, value in part.items():
-        if key == "function":
-            function = call["function"]
-            for name, text in (value or {}).items():
-                function[name] = (
-                    function.get(name, "") + (text or "") if name == "arguments" else text or function.get(name)
-                )
-        elif key != "index" and value is not None:
-            call[key] = value
+    return call
 
 
-def _merge_function(function: dict[str, Any], part: Mapping[str, Any]) -> None:
-    for name, text in part.items():
-        if name == "arguments":
-            function[name] = function.get(name, "") + (text or "")
-        elif text is not None:
-            function[name] = text
+def _merge_value(into: dict[str, Any], key: str, value: Any) -> None:
+    """Text that comes in pieces is joined, objects are merged, lists grow, everything else is replaced."""
+    present = into.get(key)
+    if value is None:
+        into.setdefault(key, None)
+    elif isinstance(value, dict):
+        merged = dict(present) if isinstance(present, dict) else {}
+        for name, inner in value.items():
+            _merge_value(merged, name, inner)
+        into[key] = merged
+    elif isinstance(value, list) and isinstance(present, list):
+        into[key] = [*present, *value]
+    elif key in _IN_PIECES and isinstance(value, str) and isinstance(present, str):
+        into[key] = present + value
+    else:
+        into[key] = value
 
 
 def _merge_logprobs(choice: dict[str, Any], part: Mapping[str, Any] | None) -> None:

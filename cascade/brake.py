@@ -35,6 +35,10 @@ class Brake:
             return Stop.CLIENT
         return Stop.LATENCY if self.deadline is not None and self.clock() >= self.deadline else None
 
+    def allows_wait(self, seconds: float) -> bool:
+        """Whether a call may still start after a pause of that length."""
+        return self.deadline is None or self.clock() + seconds < self.deadline
+
     @asynccontextmanager
     async def over_call(self) -> AsyncIterator[None]:
         """Run one call so that `hang_up` can end it.

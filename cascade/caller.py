@@ -7,14 +7,14 @@ reserve in full. Generator and judge both come through here.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import stamina
 
 from cascade.quotes import Quote, Size, quote, with_limit
 from router.domain import Call, CostSource, Purpose
-from router.errors import GearboxError, Retry, UpstreamError, UpstreamUnavailable
+from router.errors import GearboxError, Retry, UpstreamError, UpstreamRateLimited, UpstreamUnavailable
 from router.ports import ChatCall
 from router.pricing import Usage, cost_nanousd, estimate_tokens
 
@@ -60,12 +60,16 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What an errand brought: the reply or the last error, every try, and whether our own limit cut the answer."""
+    """What an errand brought: the reply or the last error, and every try.
+
+    `limit_was_ours`: an output limit tighter than the client's was sent; `streamed`: something reached the client.
+    """
 
     calls: tuple[Call, ...]
     reply: Reply | None = None
     error: GearboxError | None = None
     limit_was_ours: bool = False
+    streamed: bool = False
 
 
 class Unpaid(GearboxError):
@@ -101,16 +105,10 @@ class Caller:
 
     async def call(self, errand: Errand, purse: Purse) -> Spoken:
         """Run one errand; failures come back inside `Spoken`, never as exceptions."""
-        calls: list[Call] = []
-        tried: set[str] = set()
-        live = _Watched(errand.live) if errand.live else None
-
-        def patience(error: Exception) -> bool | float:
-            return self._patience(error, errand, tried, live)
-
+        tries = _Tries(_Watched(errand.live) if errand.live else None)
         try:
             async for attempt in stamina.retry_context(
-                on=patience,
+                on=lambda error: self._patience(error, errand, tries),
                 attempts=self._retry.attempts,
                 timeout=None,
                 wait_initial=self._retry.wait_initial_s,
@@ -118,42 +116,39 @@ class Caller:
                 wait_jitter=self._retry.jitter_s,
             ):
                 with attempt:
-                    reply, ours = await self._try(errand, purse, calls, tried, live)
-                    return Spoken(tuple(calls), reply, limit_was_ours=ours)
+                    reply, ours = await self._try(errand, purse, tries)
+                    return tries.spoken(reply=reply, limit_was_ours=ours)
         except _Halted:
-            return Spoken(tuple(calls), error=UpstreamUnavailable(f"{errand.tier.name}: stopped before another try"))
-        except (UpstreamError, Unpaid) as error:
-            return Spoken(tuple(calls), error=error)
+            halted = UpstreamUnavailable(f"{errand.tier.name}: stopped before another try")
+            return tries.spoken(error=tries.error or halted)
+        except Unpaid as error:
+            return tries.spoken(error=tries.error or error)
+        except UpstreamError as error:
+            return tries.spoken(error=error)
         raise AssertionError("stamina either returns or raises")
 
-    async def _try(
-        self, errand: Errand, purse: Purse, calls: list[Call], tried: set[str], live: _Watched | None
-    ) -> tuple[Reply, bool]:
+    async def _try(self, errand: Errand, purse: Purse, tries: _Tries) -> tuple[Reply, bool]:
         if errand.brake.stop is not None:
             raise _Halted
-        deployment = self._deployments.choose(errand.tier, tried, even_cooling=errand.even_cooling)
-        if deployment is None:
-            wait = self._deployments.ready_in_s(errand.tier)
-            raise _cooling(errand.tier, wait)
-        offer = quote(Size.of(errand.body), deployment, purse.left_nanousd)
-        if offer is None or not purse.reserve(offer.worst_nanousd):
+        offers = _offers(errand, purse.left_nanousd)
+        if not offers:
             raise Unpaid(f"what is left of the cap does not pay for {errand.tier.name}")
-        tried.add(deployment.id)
-        reply = await self._paid(errand, purse, calls, deployment, offer, live)
+        payable = [deployment for deployment in errand.tier.deployments if deployment.id in offers]
+        deployment = self._deployments.choose(payable, tries.tried, even_cooling=errand.even_cooling)
+        if deployment is None:
+            limited = self._deployments.limited(errand.tier)
+            raise _cooling(errand.tier, self._deployments.ready_in_s(errand.tier), limited=limited)
+        offer = offers[deployment.id]
+        if not purse.reserve(offer.worst_nanousd):
+            raise Unpaid(f"what is left of the cap does not pay for {errand.tier.name}")
+        tries.tried.add(deployment.id)
+        reply = await self._paid(errand, purse, tries, deployment, offer)
         return reply, offer.send_limit and offer.ours
 
-    async def _paid(
-        self,
-        errand: Errand,
-        purse: Purse,
-        calls: list[Call],
-        deployment: Deployment,
-        offer: Quote,
-        live: _Watched | None,
-    ) -> Reply:
+    async def _paid(self, errand: Errand, purse: Purse, tries: _Tries, deployment: Deployment, offer: Quote) -> Reply:
         body = with_limit(errand.body, offer.output_limit) if offer.send_limit else errand.body
         started = self._clock()
-        unsettled = Call(
+        made = unsettled = Call(
             purpose=errand.purpose,
             tier=errand.tier.name,
             deployment=deployment.id,
@@ -165,36 +160,65 @@ class Caller:
             latency_s=0.0,
             error="cancelled",
         )
-        made = unsettled
         try:
             with self._deployments.busy(deployment):
                 call = ChatCall(body, errand.stream, errand.hint)
                 async with errand.brake.over_call():
-                    reply = await self._models[deployment.id].chat(call, live)
-            made = _settled(unsettled, reply, body)
+                    reply = await self._models[deployment.id].chat(call, tries.live)
+            made = _settled(unsettled, reply, body, offer)
             self._deployments.succeeded(deployment)
         except UpstreamError as error:
             made = _failed(unsettled, error)
-            self._deployments.failed(deployment, error)
+            tries.error = error
+            if not errand.brake.client_gone:  # hanging up is our doing and says nothing about the deployment
+                self._deployments.failed(deployment, error)
             raise
         finally:
             # Also when cancelled: the vendor may bill what we no longer wait for, so the whole reservation is spent.
             made = replace(made, latency_s=self._clock() - started)
-            calls.append(made)
+            tries.calls.append(made)
             purse.settle(offer.worst_nanousd, made.cost_nanousd or 0)
         return reply
 
-    def _patience(self, error: Exception, errand: Errand, tried: set[str], live: _Watched | None) -> bool | float:
+    def _patience(self, error: Exception, errand: Errand, tries: _Tries) -> bool | float:
         """What stamina does after a failure: False = give up, seconds, or True = its own backoff with jitter."""
         retryable = isinstance(error, UpstreamError) and error.retry is Retry.AGAIN
-        if not retryable or (live is not None and live.started) or errand.brake.stop is not None:
+        if not retryable or tries.streamed or errand.brake.stop is not None:
             return False
-        if self._deployments.another(errand.tier, tried):
+        if self._deployments.another(errand.tier, tries.tried):
             return 0.0
         wait = error.retry_after_s if isinstance(error, UpstreamError) else None
+        if not errand.brake.allows_wait(wait or 0.0):
+            return False
         if wait is None:
             return self._deployments.ready_in_s(errand.tier) == 0 or errand.even_cooling
         return wait if wait <= self._retry.longest_wait_s else False
+
+
+@dataclass(slots=True)
+class _Tries:
+    """How one errand has gone so far: every call, the deployments asked, and the last failure."""
+
+    live: _Watched | None
+    calls: list[Call] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    error: UpstreamError | None = None
+
+    @property
+    def streamed(self) -> bool:
+        """Whether anything reached the client already."""
+        return self.live is not None and self.live.started
+
+    def spoken(self, **result: Any) -> Spoken:
+        """What it all came to."""
+        return Spoken(tuple(self.calls), streamed=self.streamed, **result)
+
+
+def _offers(errand: Errand, left_nanousd: int | None) -> dict[str, Quote]:
+    """The quote of each of the tier's deployments that what is left still pays."""
+    size = Size.of(errand.body)
+    quotes = {deployment.id: quote(size, deployment, left_nanousd) for deployment in errand.tier.deployments}
+    return {name: offer for name, offer in quotes.items() if offer is not None}
 
 
 class _Watched:
@@ -209,20 +233,22 @@ class _Watched:
         await self._sink.chunk(event)
 
 
-def _cooling(tier: Tier, wait_s: float) -> UpstreamError:
-    error = UpstreamUnavailable(
-        f"every deployment of {tier.name} is cooling down after failures; the first is back in {wait_s:.0f} s",
+def _cooling(tier: Tier, wait_s: float, *, limited: bool) -> UpstreamError:
+    kind = UpstreamRateLimited if limited else UpstreamUnavailable
+    after = "rate limits" if limited else "failures"
+    error = kind(
+        f"every deployment of {tier.name} is cooling down after {after}; the first is back in {wait_s:.0f} s",
         retry_after_s=wait_s,
     )
     error.retry = Retry.NEXT_TIER
     return error
 
 
-def _settled(unsettled: Call, reply: Reply, body: Mapping[str, Any]) -> Call:
+def _settled(unsettled: Call, reply: Reply, body: Mapping[str, Any], offer: Quote) -> Call:
     """The real price: the upstream's usage, else our own count."""
     usage, source = reply.usage, CostSource.USAGE
     if usage is None:
-        usage, source = _estimated(reply, body), CostSource.ESTIMATED
+        usage, source = _estimated(reply, body, offer), CostSource.ESTIMATED
     price = unsettled.price
     choices = reply.body.get("choices") or [{}]
     return replace(
@@ -243,13 +269,17 @@ def _failed(unsettled: Call, error: UpstreamError) -> Call:
     return replace(unsettled, error=str(error), cost_nanousd=0, cost_source=CostSource.NONE)
 
 
-def _estimated(reply: Reply, body: Mapping[str, Any]) -> Usage:
+def _estimated(reply: Reply, body: Mapping[str, Any], offer: Quote) -> Usage:
+    """Our count of bytes; under a sent limit no more than that limit, which the model cannot have passed."""
     said = "".join(_said(choice.get("message") or {}) for choice in reply.body.get("choices") or ())
     asked = "".join(str(message.get("content") or "") for message in body.get("messages") or ())
-    return Usage(estimate_tokens(asked), estimate_tokens(said))
+    completion = estimate_tokens(said)
+    if offer.send_limit:
+        completion = min(completion, offer.output_limit * Size.of(body).n)
+    return Usage(estimate_tokens(asked), completion)
 
 
 def _said(message: Mapping[str, Any]) -> str:
     calls = [call.get("function") or {} for call in message.get("tool_calls") or ()]
     arguments = [f"{call.get('name') or ''}{call.get('arguments') or ''}" for call in calls]
-    return "".join([message.get("content") or "", message.get("refusal") or "", *arguments])
+    return "".join([str(message.get("content") or ""), str(message.get("refusal") or ""), *arguments])

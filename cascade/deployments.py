@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from router.errors import UpstreamMisconfigured, UpstreamRateLimited, UpstreamRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from router.domain import Deployment, Tier
     from router.errors import UpstreamError
@@ -24,8 +24,10 @@ class Health:
     """One deployment's recent fortune."""
 
     busy: int = 0
+    turns: int = 0
     failures: int = 0
     cool_until: float = 0.0
+    limited: bool = False
 
 
 class Deployments:
@@ -46,20 +48,24 @@ class Deployments:
         self._cooldown_s = cooldown_s
         self._clock = clock
 
-    def choose(self, tier: Tier, tried: Collection[str], *, even_cooling: bool) -> Deployment | None:
-        """The least busy healthy deployment, those not tried yet first; None where all are cooling down.
+    def choose(self, among: Sequence[Deployment], tried: Collection[str], *, even_cooling: bool) -> Deployment | None:
+        """The least busy healthy deployment, those not tried yet first, in turn among equals; None: all cool down.
 
         Args:
-            tier: whose deployments.
+            among: a tier's deployments, or those of them that can be paid.
             tried: ids already tried for this call.
             even_cooling: take a cooling one rather than none, where no other tier could answer.
         """
         now = self._clock()
-        ready = [deployment for deployment in tier.deployments if self._of(deployment.id).cool_until <= now]
-        candidates = ready or (list(tier.deployments) if even_cooling else [])
+        ready = [deployment for deployment in among if self._of(deployment.id).cool_until <= now]
+        candidates = ready or (list(among) if even_cooling else [])
         if not candidates:
             return None
-        return min(candidates, key=lambda deployment: (deployment.id in tried, self._of(deployment.id).busy))
+        return min(candidates, key=lambda deployment: (deployment.id in tried, *self._load(deployment)))
+
+    def _load(self, deployment: Deployment) -> tuple[int, int]:
+        health = self._of(deployment.id)
+        return health.busy, health.turns
 
     def another(self, tier: Tier, tried: Collection[str]) -> bool:
         """Whether a healthy deployment is left that was not tried yet."""
@@ -71,11 +77,16 @@ class Deployments:
         now = self._clock()
         return max(min(self._of(deployment.id).cool_until for deployment in tier.deployments) - now, 0.0)
 
+    def limited(self, tier: Tier) -> bool:
+        """Whether it was rate limits that all of the tier's deployments ran into last."""
+        return all(self._of(deployment.id).limited for deployment in tier.deployments)
+
     @contextmanager
     def busy(self, deployment: Deployment) -> Iterator[None]:
         """Count a call while it runs."""
         health = self._of(deployment.id)
         health.busy += 1
+        health.turns += 1
         try:
             yield
         finally:
@@ -84,7 +95,7 @@ class Deployments:
     def succeeded(self, deployment: Deployment) -> None:
         """A call went well: all is forgiven."""
         health = self._of(deployment.id)
-        health.failures, health.cool_until = 0, 0.0
+        health.failures, health.cool_until, health.limited = 0, 0.0, False
 
     def failed(self, deployment: Deployment, error: UpstreamError) -> None:
         """A call failed; a rejected request is the caller's fault and does not count."""
@@ -92,6 +103,7 @@ class Deployments:
             return
         health = self._of(deployment.id)
         health.failures += 1
+        health.limited = isinstance(error, UpstreamRateLimited)
         rest = 0.0
         if health.failures >= self._cooldown_failures or isinstance(error, UpstreamMisconfigured):
             rest = self._cooldown_s

@@ -5,13 +5,15 @@ The law of this file: pure. Unknown is tried rather than refused: only what a mo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cascade.always import ALWAYS
 from router.errors import RequestError
 from router.pricing import estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from router.domain import Deployment, Request, Tier
 
@@ -31,7 +33,7 @@ def eligible(ladder: Sequence[Tier], request: Request) -> tuple[Tier, ...]:
     """
     limited = _within_limits(ladder, request)
     wanted = needs(request.body)
-    able = [tier for tier in limited if any(not wanted & deployment.facts.lacks for deployment in tier.deployments)]
+    able = _narrowed(limited, lambda deployment: not wanted & deployment.facts.lacks)
     if not able:
         raise RequestError(
             f"no tier of {', '.join(tier.name for tier in limited)} can do what this request needs "
@@ -39,9 +41,15 @@ def eligible(ladder: Sequence[Tier], request: Request) -> tuple[Tier, ...]:
             code="unsupported_capability",
         )
     length = _length_tokens(request.body)
-    holding = [tier for tier in able if any(_holds(deployment, length) for deployment in tier.deployments)]
+    holding = _narrowed(able, lambda deployment: _holds(deployment, length))
     # Our count is an estimate: where it leaves nobody, the largest context is asked and the vendor has the last word.
     return tuple(holding) or (max(able, key=_context),)
+
+
+def _narrowed(tiers: Sequence[Tier], fits: Callable[[Deployment], bool]) -> list[Tier]:
+    """The tiers that have a deployment that fits, each with those alone."""
+    kept = [(tier, tuple(each for each in tier.deployments if fits(each))) for tier in tiers]
+    return [replace(tier, deployments=deployments) for tier, deployments in kept if deployments]
 
 
 def _within_limits(ladder: Sequence[Tier], request: Request) -> list[Tier]:
@@ -58,7 +66,17 @@ def _within_limits(ladder: Sequence[Tier], request: Request) -> list[Tier]:
             f"x-gearbox-min-tier {wishes.min_tier!r} is above x-gearbox-max-tier {wishes.max_tier!r}; no tier is left",
             param="x-gearbox-min-tier",
         )
-    return list(ladder[low : high + 1])
+    limited = list(ladder[low : high + 1])
+    if not request.policy.startswith(ALWAYS):
+        return limited
+    named = [tier for tier in limited if tier.name == request.policy.removeprefix(ALWAYS)]
+    if not named:
+        raise RequestError(
+            f"the request names the tier {request.policy.removeprefix(ALWAYS)!r}, and x-gearbox-min-tier/max-tier "
+            f"leave only {', '.join(tier.name for tier in limited)}",
+            param="x-gearbox-min-tier" if wishes.max_tier is None else "x-gearbox-max-tier",
+        )
+    return named
 
 
 def _needs(body: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cascade.always import ALWAYS
 from cascade.baseline import baseline_nanousd
 from cascade.eligible import eligible
 from cascade.failures import failure
@@ -134,7 +135,7 @@ class Engine:
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:
         """Labels and baseline, which follow from the run alone."""
         request, run = outcome.request, outcome.run
-        direct = request.policy.startswith("always:") or request.wishes.stream_mode is StreamMode.DIRECT
+        direct = request.policy.startswith(ALWAYS) or request.wishes.stream_mode is StreamMode.DIRECT
         learnt = labels(run, outcome.delivered, direct=direct) if request.wishes.store else ()
         return replace(outcome, labels=learnt, baseline_nanousd=baseline_nanousd(run, outcome.served, self._ladder[-1]))
 

@@ -8,6 +8,7 @@ from router.domain import Stop, Verdict
 from router.errors import (
     BudgetExhausted,
     BudgetTooSmall,
+    ContextOverflow,
     GearboxError,
     UpstreamBadReply,
     UpstreamRateLimited,
@@ -41,10 +42,16 @@ def failure(request: Request, run: Run, delivered: Deliver) -> GearboxError | No
 def _nothing_to_serve(run: Run, delivered: Deliver) -> GearboxError:
     if not run.attempts:
         return _never_started(run, delivered)
-    rejected = [attempt.error for attempt in run.attempts if isinstance(attempt.error, UpstreamRejected)]
-    if rejected:
-        return rejected[-1]
-    return _all_failed(run)
+    return _rejection(run) or _all_failed(run)
+
+
+def _rejection(run: Run) -> UpstreamRejected | None:
+    """The upstream's own 400, where the request is at fault: not where a tier that could hold it is merely down."""
+    last = run.attempts[-1].error
+    if not isinstance(last, UpstreamRejected):
+        return None
+    others = [attempt.error for attempt in run.attempts if not isinstance(attempt.error, UpstreamRejected)]
+    return None if isinstance(last, ContextOverflow) and others else last
 
 
 def _never_started(run: Run, delivered: Deliver) -> GearboxError:

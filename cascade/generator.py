@@ -34,8 +34,11 @@ class Generator:
         purse: Purse,
         live: ChunkSink | None,
         brake: Brake,
-    ) -> Attempt:
-        """Ask a tier; the attempt comes back with its verdict where no judge is needed for one."""
+    ) -> tuple[Attempt, bool]:
+        """Ask a tier; the attempt comes back with its verdict where no judge is needed for one.
+
+        The second value says whether any of the answer reached the client already.
+        """
         body = invite_abstention(request.body) if ask.invite_abstention else request.body
         errand = Errand(
             tier=tier,
@@ -49,8 +52,8 @@ class Generator:
         spoken = await self._caller.call(errand, purse)
         attempt = Attempt(tier=tier.name, why=ask.why, p_valid=ask.p_valid, calls=spoken.calls)
         if spoken.reply is None:
-            return replace(attempt, verdict=Verdict.ERROR, error=spoken.error)
-        return _examined(request, attempt, spoken)
+            return replace(attempt, verdict=Verdict.ERROR, error=spoken.error), spoken.streamed
+        return _examined(request, attempt, spoken), spoken.streamed
 
 
 def _examined(request: Request, attempt: Attempt, spoken: Spoken) -> Attempt:

@@ -50,7 +50,11 @@ class AnswerJudge:
         if spoken.reply is None:
             why = spoken.error.message if spoken.error else "no reply"
             return replace(attempt, judge_calls=calls, verdict_by=f"failed:{by.name}", reason=why)
-        text = Answer(spoken.reply.body).text
+        answer = Answer(spoken.reply.body)
+        text = answer.text
+        if not text.strip() or (spoken.limit_was_ours and answer.finish_reason == "length"):
+            why = "its verdict was cut by the cap" if text.strip() else "it said nothing"
+            return replace(attempt, judge_calls=calls, verdict_by=f"failed:{by.name}", reason=why)
         verdict = Verdict.VALID if read_verdict(text) else Verdict.INVALID
         return replace(
             attempt, judge_calls=calls, verdict=verdict, verdict_by=f"judge:{by.name}", reason=read_reason(text)

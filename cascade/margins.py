@@ -17,13 +17,21 @@ def first_token_margin(body: Mapping[str, Any]) -> float | None:
     """
     choices = body.get("choices") or [{}]
     tokens = (choices[0].get("logprobs") or {}).get("content") or []
-    if not tokens:
+    if not isinstance(tokens, list) or not tokens or not isinstance(tokens[0], dict):
         return None
-    candidates = tokens[0].get("top_logprobs") or []
-    ranked = sorted(candidates or [tokens[0]], key=lambda candidate: -candidate["logprob"])
+    candidates = [each for each in tokens[0].get("top_logprobs") or [tokens[0]] if _is_candidate(each)]
+    if not candidates:
+        return None
+    ranked = sorted(candidates, key=lambda candidate: -candidate["logprob"])
     best = ranked[0]
     rival = next((other for other in ranked[1:] if not _same_word(best["token"], other["token"])), None)
     return math.exp(best["logprob"]) - (math.exp(rival["logprob"]) if rival else 0.0)
+
+
+def _is_candidate(each: Any) -> bool:
+    return (
+        isinstance(each, dict) and isinstance(each.get("token"), str) and isinstance(each.get("logprob"), int | float)
+    )
 
 
 def _same_word(one: str, other: str) -> bool:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
+from router.errors import Retry, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.domain import Attempt, Decision, Run, Tier
+    from router.errors import GearboxError
 
 
 class Policy(Protocol):
@@ -105,10 +107,16 @@ def step_up(run: Run, why: str, estimates: Mapping[str, float] | None = None) ->
 
 def why_stuck(run: Run) -> Stop | None:
     """Whether the cap or failing upstreams keep the policy from going on; None where the ladder simply ends."""
-    highest = max((run.position(attempt.tier) for attempt in run.attempts), default=-1)
+    places = [run.position(attempt.tier) for attempt in run.attempts]
+    highest = max(places, default=-1)
     if run.ladder[highest + 1 :]:
         return Stop.BUDGET
-    return Stop.UPSTREAM if run.attempts and run.attempts[-1].verdict is Verdict.ERROR else None
+    # The last rung was asked: it answered, or nobody above the best answer is up.
+    down = any(
+        attempt.verdict is Verdict.ERROR and place == highest
+        for attempt, place in zip(run.attempts, places, strict=True)
+    )
+    return Stop.UPSTREAM if down else None
 
 
 def is_final(run: Run, tier: Tier) -> bool:
@@ -127,8 +135,10 @@ def judge_or_deliver(run: Run, estimates: Mapping[str, float]) -> Decision:
         return deliver_last(run, why)
     if last.judge_failed:
         return step_up(run, f"the judge of {last.tier}'s answer failed ({last.reason})", estimates)
-    if next_up(run) is None or not run.budget.pays_judge():
-        return deliver_best(run, "the cap does not pay for a judge and a higher tier", Stop.BUDGET)
+    if next_up(run) is None:
+        return deliver_best(run, "a judge could change nothing: no tier above can be asked", why_stuck(run))
+    if not run.budget.pays_judge():
+        return deliver_best(run, "the cap does not pay for a judge", Stop.BUDGET)
     judge = run.tier(last.tier).judge
     return Judge(judge, f"{judge} judges {last.tier}'s answer")
 
@@ -155,7 +165,14 @@ def cascade_on(run: Run, estimates: Mapping[str, float]) -> Decision:
         return deliver_last(run, f"{last.verdict_by.partition(':')[2]} accepted {last.tier}'s answer")
     if last.verdict is Verdict.UNJUDGED:
         return judge_or_deliver(run, estimates)
+    if last.error is not None and is_clients_fault(last.error) and all_failed(run):
+        return Deliver(None, f"{last.tier}'s upstream says that the request itself is wrong", Stop.UPSTREAM)
     return step_up(run, failed_words(last), estimates)
+
+
+def is_clients_fault(error: GearboxError) -> bool:
+    """Whether an upstream refused the request itself: its 400 passes through, no other tier is asked (wire.md)."""
+    return isinstance(error, UpstreamError) and error.retry is Retry.NEVER
 
 
 def failed_words(attempt: Attempt) -> str:

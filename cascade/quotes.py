@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 LEAST_OUTPUT_TOKENS = 16
 #: Assumed where neither the client, the model nor a cap limits the output.
 DEFAULT_OUTPUT_TOKENS = 4096
+#: Parameters with costs that no count of bytes and no output limit bounds.
+_UNBOUNDABLE = {
+    "web_search_options": "a web search",
+    "audio": "audio output",
+    "prediction": "a prediction, whose rejected tokens are billed,",
+}
+#: Service tiers at the price of the table, or below it.
+_PLAIN_SERVICE = frozenset({None, "auto", "default", "flex"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,8 @@ def check_boundable(body: Mapping[str, Any]) -> None:
 def _unboundable(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for place, message in enumerate(body.get("messages") or ()):
         content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(message, dict) and message.get("audio"):
+            yield f"messages.{place}.audio", "an earlier answer's audio"
         for part in content if isinstance(content, list) else ():
             kind = part.get("type", "") if isinstance(part, dict) else ""
             if kind not in {"text", "refusal"}:
@@ -144,10 +154,11 @@ def _unboundable(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for place, tool in enumerate(body.get("tools") or ()):
         if isinstance(tool, dict) and tool.get("type") not in {"function", "custom"}:
             yield f"tools.{place}", f"a server-side tool ({tool.get('type')!r})"
-    if body.get("web_search_options") is not None:
-        yield "web_search_options", "a web search"
-    if body.get("audio") is not None:
-        yield "audio", "audio output"
+    for param, what in _UNBOUNDABLE.items():
+        if body.get(param) is not None:
+            yield param, what
+    if body.get("service_tier") not in _PLAIN_SERVICE:
+        yield "service_tier", f"the service tier {body['service_tier']!r}, which has prices of its own,"
 
 
 def _natural_limit(size: Size, deployment: Deployment) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from cascade.always import Always
+from cascade.always import ALWAYS, Always
 from cascade.llm_at import LlmAt, LlmAtSettings
 from router.errors import ConfigError, RequestError
 
@@ -25,7 +25,6 @@ _POLICIES: Mapping[str, tuple[type[Any], Callable[[Any], Policy]]] = {
 _SYNONYMS: Mapping[str, str] = {"auto": "llm-at"}
 #: Setting names as the papers write them, where Python has no such name.
 _SPELLINGS: Mapping[str, str] = {"lambda": "smoothing", "theta": "threshold"}
-ALWAYS = "always:"
 
 
 def names() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cascade.quotes import Size, least_nanousd
-from router.domain import Ask, Budget, Deliver, Judge
+from router.domain import Ask, Budget, Deliver, Judge, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,18 +57,22 @@ class Runner:
             decision: Decision = policy.decide(run)
             if isinstance(decision, Deliver):
                 return Ride(run, decision, waited_s)
-            started = brake.clock()
+            started, streamed = brake.clock(), False
             match decision:
                 case Ask():
-                    run = await self._ask(run, request, decision, purse, brake, listener)
+                    run, streamed = await self._ask(run, request, decision, purse, brake, listener)
                 case Judge():
                     run = await self._have_judged(run, request, decision, purse, brake, listener)
             waited_s += brake.clock() - started
+            if streamed:
+                return Ride(run, _what_the_client_saw(run, policy), waited_s)
 
-    async def _ask(self, run: Run, request: Request, ask: Ask, purse: Purse, brake: Brake, listener: Listener) -> Run:
+    async def _ask(
+        self, run: Run, request: Request, ask: Ask, purse: Purse, brake: Brake, listener: Listener
+    ) -> tuple[Run, bool]:
         await listener.progress(f"asking {ask.tier}")
-        attempt = await self._generator.ask(request, run.tier(ask.tier), ask, purse, listener, brake)
-        return run.with_attempt(attempt)
+        attempt, streamed = await self._generator.ask(request, run.tier(ask.tier), ask, purse, listener, brake)
+        return run.with_attempt(attempt), streamed
 
     async def _have_judged(
         self, run: Run, request: Request, judge: Judge, purse: Purse, brake: Brake, listener: Listener
@@ -96,3 +100,18 @@ class Runner:
             judge,
         )
         return replace(run, budget=budget)
+
+
+def _what_the_client_saw(run: Run, policy: Policy) -> Deliver:
+    """The end of a run whose last answer was streamed live: that answer, or its failure, and no other one.
+
+    A second answer behind half of the first would be read as one text (wire.md: an error ends the stream).
+    """
+    last = len(run.attempts) - 1
+    attempt = run.attempts[last]
+    if attempt.answer is None:
+        return Deliver(None, f"{attempt.tier} failed after its answer had begun to stream", Stop.UPSTREAM)
+    decision = policy.decide(run)
+    if isinstance(decision, Deliver) and decision.attempt == last:
+        return decision
+    return Deliver(last, f"{attempt.tier}'s answer was streamed live, so it is the one that is served")

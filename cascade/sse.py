@@ -6,6 +6,7 @@ CR and LF, comments, and data over several lines (WHATWG HTML, 9.2.6); field nam
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DONE = b"data: [DONE]\n\n"
+#: One pass over the bytes, however many lines a chunk has; a CR at the very end waits for the LF that may follow.
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 
 
 class EventReader:
@@ -62,12 +65,8 @@ class EventReader:
 
 def _line_end(buffer: bytearray, start: int) -> tuple[int, int] | None:
     """(where the line ends, where the next begins); None while a line, or a CR that may become CRLF, is incomplete."""
-    newline, carriage = buffer.find(b"\n", start), buffer.find(b"\r", start)
-    if carriage != -1 and (newline == -1 or carriage < newline):
-        if carriage + 1 == len(buffer):
-            return None
-        return carriage, carriage + (2 if buffer[carriage + 1] == ord("\n") else 1)
-    return None if newline == -1 else (newline, newline + 1)
+    found = _LINE_END.search(buffer, start)
+    return None if found is None else found.span()
 
 
 def event(data: Mapping[str, Any]) -> bytes:

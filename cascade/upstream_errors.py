@@ -7,6 +7,7 @@ text of a 401. The full text of the operator's faults goes to the log only.
 from __future__ import annotations
 
 import email.utils
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -98,10 +99,9 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     if seconds is not None or text is None:
         return None if seconds is None else max(seconds, 0.0)
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
         return None
-    return max(moment.timestamp() - time.time(), 0.0)
 
 
 def _rejected(status: int, body: dict[str, Any]) -> UpstreamRejected:
@@ -136,7 +136,11 @@ def _error_body(content: bytes) -> dict[str, Any]:
     if not isinstance(error, dict):
         words = error if isinstance(error, str) else _plain(parsed) or content[:500].decode(errors="replace")
         error = {"message": words or "the upstream gave no reason"}
-    return {"error": {"message": "", "type": "invalid_request_error", "param": None, "code": None, **error}}
+    named = {
+        key: None if (value := error.get(key)) is None else str(value) for key in ("message", "type", "param", "code")
+    }
+    kind = named["type"] or "invalid_request_error"
+    return {"error": {**error, **named, "message": named["message"] or "", "type": kind}}
 
 
 def _plain(parsed: Any) -> str | None:
@@ -151,6 +155,7 @@ def _words(body: Mapping[str, Any]) -> str:
 
 def _number(text: str | None) -> float | None:
     try:
-        return None if text is None else float(text)
+        number = math.nan if text is None else float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

@@ -74,7 +74,8 @@ def _choice(body: Mapping[str, Any], choice: Mapping[str, Any], *, clients_limit
             if clients_limit
             else Finding(LENGTH, "the answer was cut at an output limit that the client did not set")
         )
-    if not calls and not content and not message.get("audio"):
+    empty = not content.strip() if isinstance(content, str) else not content
+    if not calls and empty and not message.get("audio"):
         return Finding(EMPTY, "an empty answer")
     return _tool_calls(body, calls) if calls else _structured(body, content)
 

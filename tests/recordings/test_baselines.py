@@ -31,7 +31,7 @@ def test_bottom_up_starts_at_the_lowest_and_has_it_judged():
 AGREEMENT = [
     ("nobody was asked", [], "small"),
     ("one answer is never enough", [("small", "4")], "medium"),
-    ("two agree", [("small", "4"), ("medium", "4.0")], 1),
+    ("two agree", [("small", "4"), ("medium", "4")], 1),
     ("two differ", [("small", "4"), ("medium", "5")], "large"),
     ("the third agrees with the first", [("small", "4"), ("medium", "5"), ("large", "4")], 2),
     ("nobody agrees", [("small", "4"), ("medium", "5"), ("large", "6")], 2),

@@ -1,0 +1,207 @@
+"""README.md and the files beside it are true: its commands exist, its examples load, its names are the code's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.config_file import Policies, load
+from app.headers import _ELSEWHERE, _READERS
+from app.settings import Variables
+from cascade import registry
+from cascade.simulated.faults import FAULTS, from_body
+from router.catalog import Catalog
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<why>[^\n]+?) -->\n)?"
+    r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+SCRIPTS = [path for folder in ("scripts", ".ci") for path in sorted((ROOT / folder).iterdir()) if path.suffix == ""]
+#: Programs of the reader's own machine; everything else that a block calls has to be in the clone.
+READERS_OWN = frozenset({"curl", "python", "docker"})
+
+
+@dataclass(frozen=True)
+class Block:
+    kind: str
+    text: str
+    why_not_run: str | None
+    line: int
+
+    def __str__(self):
+        return f"line {self.line}"
+
+
+def blocks(*kinds):
+    for found in BLOCK.finditer(README):
+        if found["kind"] in kinds:
+            yield Block(found["kind"], found["text"], found["why"], README[: found.start("kind")].count("\n") + 1)
+
+
+def each(*kinds):
+    return pytest.mark.parametrize("block", list(blocks(*kinds)), ids=str)
+
+
+def commands(block):
+    """The words of each command, without the variables set before it."""
+    for line in block.text.replace("\\\n", " ").strip().split("\n") if "'{\n" not in block.text else [block.text]:
+        words = shlex.split(line)
+        while re.match(r"\w+=", words[0]):
+            words.pop(0)
+        yield words
+
+
+def section(title):
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_every_kind_of_block_is_one_that_is_checked_here():
+    assert {found["kind"] for found in BLOCK.finditer(README)} == {"bash", "console", "mermaid", "python", "yaml"}
+
+
+def test_set_up_is_two_commands():
+    assert [block.text.strip() for block in blocks("bash")][:2] == ["scripts/serve", "scripts/test"]
+
+
+@each("bash")
+def test_a_command_is_there(block):
+    for words in commands(block):
+        if words[0] in READERS_OWN:
+            continue
+        inside = words[0].removeprefix(".venv/bin/")
+        if inside != words[0]:
+            assert f"\n{inside} = " in (ROOT / "pyproject.toml").read_text()
+        else:
+            assert os.access(ROOT / words[0], os.X_OK)
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("bash") if block.why_not_run is None], ids=str)
+def test_a_runnable_command_runs(block, tmp_path):
+    bare = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    for words in commands(block):
+        command = [str(ROOT / words[0]), *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@each("python")
+def test_python_compiles(block):
+    compile(block.text, "README.md", "exec")
+
+
+@each("yaml")
+def test_a_configuration_loads(block, tmp_path):
+    file = tmp_path / "gearbox.yaml"
+    file.write_text(block.text)
+    variables = Variables(dict.fromkeys(re.findall(r"os\.environ/(\w+)", block.text), "a-key"))
+    policies = Policies(registry.names(), registry.validate)
+    loaded = load(file, variables, Catalog.load(), policies, datetime.now(UTC).date())
+    assert loaded.notes == ()
+    assert [tier.name for tier in loaded.config.tiers] == ["small", "medium", "large"]
+
+
+def test_every_request_header_is_told_and_no_other():
+    told = set(re.findall(r"`((?:x-gearbox|idempotency)[a-z-]+[a-z])[`:]", section("Request headers")))
+    assert told == {*_READERS, *_ELSEWHERE}
+
+
+def test_every_fault_is_told_and_no_other():
+    table = [line for line in section("Simulated tiers and faults on demand").split("\n") if line.startswith("| ")]
+    assert set(re.findall(r"`([a-z_]+)`", "".join(table))) >= set(FAULTS)
+    assert set(re.findall(r"`([a-z_]+)`", "".join(table))) <= {*FAULTS}
+
+
+def test_the_faults_asked_for_are_ones_that_there_are():
+    (body,) = (
+        json.loads(words[-1]) for block in blocks("bash") for words in commands(block) if "simulate" in words[-1]
+    )
+    assert from_body(body["simulate"], "small").name == "rate_limit"
+    assert from_body(body["simulate"], "medium").times == 1
+
+
+def test_every_policy_is_told():
+    told = set(re.findall(r"^\| `([^`]+)` \|", section("Configuration").split("### Policies")[1], re.MULTILINE))
+    assert told == {*registry.names(), "always:<tier>"}
+
+
+def test_every_link_leads_somewhere():
+    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", (ROOT / page).read_text()):
+            there = ROOT / (target or page)
+            assert there.exists(), f"{page}: {target}"
+            headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE) if anchor else []
+            assert not anchor or anchor in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
+
+
+def test_architecture_names_every_module_and_none_that_is_not():
+    told = set(re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
+    missing = {file for file in told if not (ROOT / file).exists()}
+    assert missing == set()
+    here = {
+        str(path.relative_to(ROOT))
+        for package in ("router", "cascade", "storage", "app")
+        for path in (ROOT / package).glob("*.py")
+    }
+    assert {file for file in here if not file.endswith(("__init__.py", "__main__.py"))} - told == set()
+
+
+def test_the_image_is_made_of_files_that_are_there():
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").split("\n")
+    copied = [word for line in lines if line.startswith("COPY") and "--from" not in line for word in line.split()[1:-1]]
+    kept = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+    assert copied
+    assert all((ROOT / word).exists() for word in copied)
+    assert set(copied) == kept
+
+
+def test_the_image_runs_without_rights_and_says_whether_it_is_well():
+    text = (ROOT / "Dockerfile").read_text()
+    assert text.index("USER gearbox") < text.index("\nCMD [")
+    assert "HEALTHCHECK" in text
+    (command,) = re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)
+    assert json.loads(command)[:2] == ["gearbox", "serve"]
+
+
+def test_compose_serves_the_image_on_loopback_only():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    service = compose["services"]["gearbox"]
+    assert set(compose["services"]) == {"gearbox"}
+    assert "--open-to-anyone" in service["command"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert [volume.partition(":")[0] for volume in service["volumes"]] == list(compose["volumes"])
+    arguments = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert set(service["build"]["args"]) == arguments
+
+
+def plain(requirement):
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def test_every_dependency_is_pinned_and_no_address_is_named():
+    pins = [line for line in (ROOT / "constraints.txt").read_text().split("\n") if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+(; .+)?", pin) for pin in pins)
+    pinned = {plain(pin) for pin in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {plain(need) for need in (*project["dependencies"], *project["optional-dependencies"]["dev"])}
+    assert wanted
+    assert wanted - pinned == set()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_sound_and_stops_at_the_first_fault(script):
+    assert os.access(script, os.X_OK)
+    assert re.search(r"^set -(e?)uo pipefail$", script.read_text(), re.MULTILINE)
+    assert subprocess.run(["bash", "-n", script], check=False, capture_output=True).stderr == b""
