@@ -12,7 +12,9 @@ import structlog
 def configure(level: str, form: str) -> None:
     """Set logging up: `level` is debug, info, warning or error; `form` is console or json."""
     # A plain traceback: the pretty ones print local variables, and those hold keys and prompts.
-    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     renderer: Any = structlog.processors.JSONRenderer() if form == "json" else console
     structlog.configure(
         processors=[

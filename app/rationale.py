@@ -29,7 +29,7 @@ def _sentences(story: Mapping[str, Any]) -> Iterator[str]:
     if evidence["neighbours"]:
         near, known = evidence["neighbours"], evidence["history_size"]
         nearest = near[0]["similarity"]
-        yield f"The {len(near)} nearest of {known} past questions were looked at, the nearest with similarity {nearest:.2f}."
+        yield f"The {len(near)} nearest of {known} past questions were looked at; the best similarity is {nearest:.2f}."
     if evidence["note"]:
         yield f"Evidence: {evidence['note']}."
     if evidence.get("estimates"):

@@ -18,6 +18,7 @@ from app.wiring import open_services
 from router import __version__
 from router.errors import ConfigError
 from router.pricing import nanousd_to_usd
+from storage.engine import shown_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,11 +84,10 @@ def announce(plan: Plan, host: str, port: int, console: Console) -> None:
     console.print(f"[bold]Gearbox {__version__}[/] on {base}")
     console.print(f"Ladder from {plan.ladder.source}:")
     console.print(_ladder_table(plan))
+    store = shown_url(plan.config.store.url.get_secret_value())
     for note in plan.ladder.notes:
         console.print(f"[yellow]note:[/] {note}", soft_wrap=True)
-    console.print(
-        f"Store: {plan.config.store.url} · embedding: {plan.config.embedding.model} · index: in-process FAISS"
-    )
+    console.print(f"Store: {store} · embedding: {plan.config.embedding.model} · index: in-process FAISS")
     for line in next_lines(base, simulated=_is_simulated(plan)):
         console.print(line, soft_wrap=True, markup=False)
 

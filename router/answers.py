@@ -82,7 +82,14 @@ def normalise(answer: str) -> str:
     """
     if len(answer) > MAX_ANSWER_CHARS:
         return ""
-    plain = _plain(answer)
+    before = None
+    while before != answer:  # each round takes characters away or leaves all as it is, so this ends
+        before, answer = answer, _respelt(answer)
+    return answer
+
+
+def _respelt(answer: str) -> str:
+    plain = _plain(" ".join(answer.split()))
     return _letter(plain) or _number(plain) or _AROUND_OPERATOR.sub(r"\1", " ".join(plain.casefold().split()))
 
 

@@ -1,7 +1,7 @@
 """Throughput over loopback: which transport carries the fast path, and what the proxy costs on top of it.
 
-Every figure is requests per second at 32 connections, the variants taken in turn within one run, so that the ratios hold
-on a noisy machine. Prints a Markdown table. Run by `scripts/bench http`.
+Every figure is requests per second at 32 connections, the variants taken in turn within one run, so that the ratios
+hold on a noisy machine. Prints a Markdown table. Run by `scripts/bench http`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ REPLY = {
     "object": "chat.completion",
     "created": 1,
     "model": "bench",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "The answer is 42."}, "finish_reason": "stop"}],
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "The answer is 42."}, "finish_reason": "stop"}
+    ],
     "usage": {"prompt_tokens": 13, "completion_tokens": 6, "total_tokens": 19},
 }
 UPSTREAM = f"""
@@ -47,7 +49,8 @@ class Server(asyncio.Protocol):
         self.seen += data
         while (end := self.seen.find(b"\\r\\n\\r\\n")) >= 0:
             head_in = self.seen[:end].lower()
-            length = next((int(l.split(b":")[1]) for l in head_in.split(b"\\r\\n") if l.startswith(b"content-length")), 0)
+            lengths = [l.split(b":")[1] for l in head_in.split(b"\\r\\n") if l.startswith(b"content-length")]
+            length = int(lengths[0]) if lengths else 0
             if len(self.seen) < end + 4 + length: return
             self.seen = self.seen[end + 4 + length:]
             self.transport.write(head + body)
@@ -95,11 +98,11 @@ async def compare(port: int, proxy: int, rounds: int, requests: int) -> None:
             for name, ask in variants.items():
                 seen[name].append(await rate(ask, requests))
     base = statistics.median(seen["upstream, httpx's own transport"])
-    print(f"| variant | requests/s (median of {rounds}) | min-max | ratio |")  # noqa: T201
-    print("|---|---|---|---|")  # noqa: T201
+    print(f"| variant | requests/s (median of {rounds}) | min-max | ratio |")
+    print("|---|---|---|---|")
     for name, rates in seen.items():
         middle = statistics.median(rates)
-        print(f"| {name} | {middle:.0f} | {min(rates):.0f}-{max(rates):.0f} | {middle / base:.2f} |")  # noqa: T201
+        print(f"| {name} | {middle:.0f} | {min(rates):.0f}-{max(rates):.0f} | {middle / base:.2f} |")
 
 
 async def rate(ask: Callable[[], Awaitable[None]], requests: int) -> float:

@@ -53,6 +53,15 @@ def create_engine(url: str) -> AsyncEngine:
     return create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True, connect_args=timeouts)
 
 
+def shown_url(url: str) -> str:
+    """The URL without its password, for people.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    return _parsed(url).render_as_string(hide_password=True)
+
+
 def writing(engine: AsyncEngine) -> AsyncEngine:
     """The same engine for transactions that write.
 
