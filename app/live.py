@@ -80,7 +80,7 @@ class Desk:
         """
         self._engine = engine
         self._linger_s = linger_s
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self._running: dict[asyncio.Task[Outcome], LiveRun] = {}
 
     def start(self, request: Request) -> LiveRun:
         """Start serving a request."""
@@ -88,8 +88,8 @@ class Desk:
         run = LiveRun(request, Brake(None if limit is None else time.monotonic() + limit))
         task = asyncio.create_task(self._engine.handle(request, run, run.brake))
         run.task = task
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = run
+        task.add_done_callback(self._running.pop)
         task.add_done_callback(lambda _: run.items.put_nowait(Finished()))
         return run
 
@@ -103,7 +103,9 @@ class Desk:
         run.task.add_done_callback(_seen)
 
     async def drain(self) -> None:
-        """Wait for every run, at shutdown."""
+        """Wait for every run, at shutdown: no connection is open any more, so every client has gone."""
+        for run in tuple(self._running.values()):
+            self.leave(run)
         while self._running:
             await asyncio.wait(self._running)
 

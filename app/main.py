@@ -44,7 +44,9 @@ def create_app(open_services: OpenServices) -> FastAPI:
             app.state.services = services
             yield
 
-    app = FastAPI(title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.include_router(router)
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)

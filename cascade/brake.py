@@ -57,5 +57,5 @@ class Brake:
     def hang_up(self) -> None:
         """End the running call, if there is one, and let no other start."""
         self.client_gone = True
-        if self._running is not None:
+        if self._running is not None and not self._running.expired():
             self._running.reschedule(asyncio.get_running_loop().time())

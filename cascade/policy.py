@@ -93,8 +93,8 @@ def deliver_best(run: Run, why: str, stopped: Stop | None) -> Deliver:
 
 
 def deliver_last(run: Run, why: str) -> Deliver:
-    """Serve the last attempt's answer."""
-    return Deliver(len(run.attempts) - 1, why)
+    """Serve the last attempt's answer; where the cap cut it, that is what stopped it."""
+    return Deliver(len(run.attempts) - 1, why, Stop.BUDGET if run.attempts[-1].cut_by_cap else None)
 
 
 def step_up(run: Run, why: str, estimates: Mapping[str, float] | None = None) -> Ask | Deliver:
@@ -109,7 +109,7 @@ def why_stuck(run: Run) -> Stop | None:
     """Whether the cap or failing upstreams keep the policy from going on; None where the ladder simply ends."""
     places = [run.position(attempt.tier) for attempt in run.attempts]
     highest = max(places, default=-1)
-    if run.ladder[highest + 1 :]:
+    if run.ladder[highest + 1 :] or run.attempts[-1].cut_by_cap:
         return Stop.BUDGET
     # The last rung was asked: it answered, or nobody above the best answer is up.
     down = any(

@@ -65,7 +65,7 @@ async def error_from_response(response: httpx.Response) -> UpstreamError:
 def error_from_transport(error: httpx.HTTPError) -> UpstreamError:
     """A failure of the connection itself. A request that never left is never billed."""
     cause = error.__cause__
-    never_sent = isinstance(error, httpx.ConnectError) or isinstance(
+    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) or isinstance(
         cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
     )
     if never_sent:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import orjson
-from jsonschema.validators import validator_for
+import regex
+from jsonschema.validators import extend, validator_for
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from router.domain import Answer
 
@@ -24,6 +25,8 @@ EMPTY = "empty"
 LENGTH = "length"
 #: Reasons are shown in decisions; a model's own text in them is kept this short.
 _MAX_REASON = 200
+#: Seconds that one `pattern` of a client's schema may take.
+PATTERN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,22 @@ def _violation(value: Any, schema: Any) -> str | None:
     kind = validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
-        error = jsonschema.exceptions.best_match(kind(schema, registry=EMPTY_REGISTRY).iter_errors(value))
+        checker = extend(kind, {"pattern": _pattern})(schema, registry=EMPTY_REGISTRY)
+        error = jsonschema.exceptions.best_match(checker.iter_errors(value))
     except (jsonschema.SchemaError, Unresolvable, RecursionError):
         return None
     if error is None:
         return None
     return f"{error.message} at {error.json_path}"[:_MAX_REASON]
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """JSON Schema's `pattern`, within a time limit: the pattern is the client's, and all clients share this process."""
+    if not isinstance(instance, str):
+        return
+    try:
+        fits = regex.search(pattern, instance, timeout=PATTERN_S) is not None
+    except (regex.error, TimeoutError):
+        return  # nothing is known, so nothing is found
+    if not fits:
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")

@@ -79,6 +79,15 @@ def test_a_client_that_left_is_counted_as_such(serve):
     assert [(count, "disconnected" in labels) for labels, count in counted.items()] == [(1.0, True)]
 
 
+def test_a_server_that_stops_waits_no_longer_than_a_call_may_linger(catalog, tmp_path):
+    database = tmp_path / "stopping.db"
+    with serving(plan_of(config(**PATIENT, server={"linger_s": 0.3}), database, catalog), database) as gearbox:
+        send_and_leave(gearbox, 0.2, stream=True, simulate={"small": "timeout"})
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    assert gearbox.sql(ROW)[0]["client"] == "disconnected"
+
+
 def test_a_server_that_stops_waits_for_the_answers_under_way(catalog, tmp_path):
     database = tmp_path / "stopping.db"
     with serving(plan_of(config(**PATIENT), database, catalog), database) as gearbox:

@@ -46,9 +46,9 @@ def test_without_a_known_key_every_route_is_a_401_that_repeats_no_key(keyed):
 
 
 def test_openais_client_raises_authentication_error(keyed):
-    with openai.OpenAI(base_url=f"{keyed.url}/v1", api_key="wrong", max_retries=0) as client:
-        with pytest.raises(openai.AuthenticationError) as caught:
-            client.chat.completions.create(model="auto", messages=[{"role": "user", "content": EASY}])
+    stranger = openai.OpenAI(base_url=f"{keyed.url}/v1", api_key="wrong", max_retries=0)
+    with stranger as client, pytest.raises(openai.AuthenticationError) as caught:
+        client.chat.completions.create(model="auto", messages=[{"role": "user", "content": EASY}])
     assert caught.value.code == "invalid_api_key"
 
 

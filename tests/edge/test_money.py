@@ -132,6 +132,15 @@ def test_a_judge_that_the_cap_cannot_pay_is_not_asked(http):
     assert reply.headers["x-gearbox-stopped"] == "budget"
 
 
+@pytest.mark.parametrize("model", ["large", "small"])
+def test_an_answer_that_the_cap_cut_says_so(http, model):
+    least = re.search(r"least ([0-9.]+)", chat(http, {"x-gearbox-budget-usd": "1e-9"}, HARD, model=model).text)[1]
+    reply = chat(http, {"x-gearbox-budget-usd": least}, HARD, model=model)
+    assert reply.json()["choices"][0]["finish_reason"] == "length"
+    assert reply.headers["x-gearbox-attempts"] == f"{model}:invalid"
+    assert reply.headers["x-gearbox-stopped"] == "budget"
+
+
 def test_refuse_at_the_budgets_end_is_a_400_that_says_what_was_spent(http, gearbox):
     reply = chat(http, {"x-gearbox-budget-usd": "0.0003", "x-gearbox-budget-end": "refuse"})
     assert reply.status_code == 400
