@@ -103,7 +103,7 @@ def test_anything_more_is_an_answer(text):
 
 def patterned(pattern: str) -> dict:
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
-    return body(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
 
 
 def said(text: str) -> Answer:
