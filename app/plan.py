@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from router.endpoints import Kind
 
 #: The adapters there are; vendors that need another one are passed over, with a note.
-ADAPTERS: tuple[Kind, ...] = ("openai",)
+ADAPTERS: tuple[Kind, ...] = ("openai", "litellm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,19 @@ from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
 from app.services import Services
-from cascade import registry
+from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
 from cascade.deployments import Deployments
 from cascade.engine import Engine
 from cascade.generator import Generator
 from cascade.http_reply import InProcessTransport
 from cascade.judge import AnswerJudge, JudgeSettings
+from cascade.litellm_adapter import LiteLLM
 from cascade.openai_compat import OpenAICompatible
 from cascade.runner import Runner
 from cascade.simulated import SimulatedUpstream
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
-from router.errors import ConfigError
 from router.index import FaissNeighbours
 from router.starter import Starter
 from storage.store import SqlHistory
@@ -121,10 +121,10 @@ def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[st
                 models[name] = OpenAICompatible(replace(endpoint, api_base=SIMULATED_BASE), simulated)
             case "openai":
                 models[name] = OpenAICompatible(endpoint, real)
-            case kind:
-                raise ConfigError(
-                    f"deployment {name}: the adapter {kind!r} is not there yet; use an OpenAI-compatible one"
-                )
+            case "litellm":
+                models[name] = LiteLLM(endpoint)
+    if any(endpoint.kind == "litellm" for endpoint in endpoints.values()):
+        stack.push_async_callback(litellm_adapter.close)
     return models
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
 
-from cascade.assemble import assemble
 from cascade.params import translate
 from cascade.sse import EventReader
+from cascade.streamed import Patience, collect
 from cascade.upstream_errors import bad_reply, error_event, error_from_response, error_from_transport
 from router.errors import UpstreamTimeout
 from router.ports import Reply
@@ -25,7 +24,7 @@ from router.pricing import usage_from_body
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from router.endpoints import Endpoint, Timeouts
+    from router.endpoints import Endpoint
     from router.ports import ChatCall, ChunkSink
 
 #: An answer larger than this is cut off: no model says so much, an endless stream does.
@@ -54,13 +53,13 @@ class OpenAICompatible:
         """One try; see `ports.ChatModel`."""
         sent, dropped = self._body(call)
         started = time.monotonic()
-        patience = _Patience(self._endpoint.timeouts, streamed=call.stream)
+        patience = Patience(self._endpoint.timeouts, streamed=call.stream)
         try:
             async with patience.limit, self._open(call, sent) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     raise await error_from_response(response)
                 if call.stream and response.headers.get("content-type", "").startswith("text/event-stream"):
-                    return await _streamed(response, started, dropped, _Stream(live, patience))
+                    return await collect(_events(response), live, patience, started, dropped)
                 patience.first_came()
                 return await _whole(response, started, dropped)
         except TimeoutError as error:
@@ -90,30 +89,6 @@ class OpenAICompatible:
         return self._client.stream("POST", self._url, content=orjson.dumps(sent), headers=headers, timeout=timeout)
 
 
-class _Patience:
-    """How long one call is waited for: a streamed one until its first token, and every one until its end."""
-
-    def __init__(self, timeouts: Timeouts, *, streamed: bool) -> None:
-        self._end = asyncio.get_running_loop().time() + timeouts.total_s
-        self._early = streamed and timeouts.first_token_s < timeouts.total_s
-        self._timeouts = timeouts
-        # Vendors may send not even a header before the first token, so opening counts as well.
-        self.limit = asyncio.timeout(timeouts.first_token_s if self._early else timeouts.total_s)
-
-    def first_came(self) -> None:
-        """The first token is here: what is left is the time for the whole."""
-        if self._early:
-            self._early = False
-            self.limit.reschedule(self._end)
-
-    @property
-    def words(self) -> str:
-        """What did not come in time."""
-        if self._early:
-            return f"no first token within {self._timeouts.first_token_s:g} s"
-        return f"no complete answer within {self._timeouts.total_s:g} s"
-
-
 async def _whole(response: httpx.Response, started: float, dropped: tuple[str, ...]) -> Reply:
     content = bytearray()
     async for part in response.aiter_bytes():
@@ -124,61 +99,6 @@ async def _whole(response: httpx.Response, started: float, dropped: tuple[str, .
     if not body.get("choices"):
         raise bad_reply("a chat completion without choices")
     return Reply(body, (), usage_from_body(body.get("usage")), time.monotonic() - started, None, dropped)
-
-
-async def _streamed(response: httpx.Response, started: float, dropped: tuple[str, ...], stream: _Stream) -> Reply:
-    async for chunk in _events(response):
-        await stream.take(chunk)
-    stream.end()
-    body = assemble(stream.chunks)
-    usage = usage_from_body(body.get("usage"))
-    ttft = None if stream.first_at is None else stream.first_at - started
-    return Reply(body, tuple(stream.chunks), usage, time.monotonic() - started, ttft, dropped)
-
-
-@dataclass(slots=True)
-class _Stream:
-    """What has come of a stream; passes it on live from the first event that says something."""
-
-    live: ChunkSink | None
-    patience: _Patience
-    chunks: list[dict[str, Any]] = field(default_factory=list)
-    first_at: float | None = None
-    finished: bool = False
-
-    async def take(self, chunk: dict[str, Any]) -> None:
-        """Keep one event, and pass it on."""
-        self.chunks.append(chunk)
-        self.finished = self.finished or any(part.get("finish_reason") for part in chunk.get("choices") or ())
-        if self.first_at is not None:
-            await self._pass_on(chunk)
-        elif says_something(chunk):
-            self.first_at = time.monotonic()
-            self.patience.first_came()
-            # What came before said nothing (a role); it was held back so that an early failure stays retryable.
-            for held in self.chunks:
-                await self._pass_on(held)
-
-    def end(self) -> None:
-        """Check that the stream ended as a stream should."""
-        if not self.chunks:
-            raise bad_reply("a stream without a single event")
-        if not self.finished:
-            raise bad_reply("a stream that ended in the middle of the answer")
-
-    async def _pass_on(self, chunk: Mapping[str, Any]) -> None:
-        if self.live is not None:
-            await self.live.chunk(chunk)
-
-
-def says_something(chunk: Mapping[str, Any]) -> bool:
-    """Whether an event carries any part of an answer (not only a role), a finish reason without text apart."""
-    return any(
-        value
-        for part in chunk.get("choices") or ()
-        for key, value in (part.get("delta") or {}).items()
-        if key != "role"
-    )
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:

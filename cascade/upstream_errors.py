@@ -44,22 +44,25 @@ _OVERFLOW_WORDS = ("context length", "context window", "maximum context", "too m
 
 async def error_from_response(response: httpx.Response) -> UpstreamError:
     """Status and body of a failed call -> the error that says what helps."""
-    body = _error_body(await _read(response))
-    status = response.status_code
+    content = await _read(response)
+    return error_of_status(response.status_code, content, response.headers, response.request.url.host)
+
+
+def error_of_status(status: int, content: bytes, headers: Mapping[str, str], where: str) -> UpstreamError:
+    """As `error_from_response`, from its parts; `where` names the upstream in the log."""
+    body = _error_body(content)
     if status in _REQUEST_FAULTS:
         return _rejected(status, body)
     if status in _OPERATOR_FAULTS:
-        _log.error("upstream refuses us", status=status, host=response.request.url.host, detail=_words(body)[:300])
+        _log.error("upstream refuses us", status=status, host=where, detail=_words(body)[:300])
         return UpstreamMisconfigured(
             f"the upstream answered {status}; the operator must mend its key, account or model"
         )
     if status == _RATE_LIMITED:
-        return UpstreamRateLimited(
-            "the upstream's rate limit is reached", retry_after_s=retry_after_s(response.headers)
-        )
+        return UpstreamRateLimited("the upstream's rate limit is reached", retry_after_s=retry_after_s(headers))
     if status in _TIMEOUTS:
         return UpstreamTimeout(f"the upstream answered {status}", billed=False)
-    return UpstreamUnavailable(f"the upstream answered {status}", retry_after_s=retry_after_s(response.headers))
+    return UpstreamUnavailable(f"the upstream answered {status}", retry_after_s=retry_after_s(headers))
 
 
 def error_from_transport(error: httpx.HTTPError) -> UpstreamError:
