@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.config_file import Loaded
+    from app.local_servers import LocalServer
     from app.settings import TimeoutsConfig
     from router.catalog import Catalog, CatalogModel
     from router.endpoints import Kind
@@ -36,6 +37,8 @@ _Path: TypeAlias = "tuple[str | int, ...]"
 LOWEST_PRIOR, HIGHEST_PRIOR = 0.55, 0.80
 #: A model that its vendor ends sooner than this is not chosen unasked.
 _NOTICE = timedelta(days=90)
+#: A generated ladder has no more rungs than this.
+MOST_RUNGS = 3
 _NAMES = {1: ("large",), 2: ("small", "large"), 3: ("small", "medium", "large")}
 #: Name, USD per million tokens in and out, prior accuracy.
 _SIMULATED = (("small", 0.05, 0.40, 0.55), ("medium", 0.50, 2.00, 0.76), ("large", 5.00, 20.00, 0.93))
@@ -99,8 +102,11 @@ def from_environment(
     today: date,
     policy: str = "auto",
     kinds: Collection[Kind] = ("openai", "litellm"),
+    local: Sequence[LocalServer] = (),
 ) -> Ladder:
-    """Up to three rungs of the vendors whose keys are set, by price across vendors; simulated tiers without a key.
+    """Up to three rungs of the vendors whose keys are set and of what runs on this machine, by price across all.
+
+    Simulated tiers where there is neither.
 
     Args:
         variables: the environment.
@@ -108,10 +114,12 @@ def from_environment(
         today: models that end within 90 days of it are passed over.
         policy: what the generated aliases point to.
         kinds: the adapters there are; vendors that need another are passed over.
+        local: servers on this machine; their answers cost nothing, so they are the lowest rungs.
     """
     found = [vendor for vendor in dict.fromkeys(VENDORS.values()) if variables.first(vendor.key_names)]
     vendors = [vendor for vendor in found if vendor.kind in kinds]
-    models = pick([model for vendor in vendors for model in rungs(vendor, catalog, today)])
+    own = [_own_machine(server) for server in local[: MOST_RUNGS - 1]]
+    paid = pick([model for vendor in vendors for model in rungs(vendor, catalog, today)], MOST_RUNGS - len(own))
     unused = [
         name
         for vendor in found
@@ -123,19 +131,32 @@ def from_environment(
         f"{name} is set, but no ladder is built of its vendor's models unasked: name them in gearbox.yaml"
         for name in unused
     )
-    if not models:
+    if not own and not paid:
         return simulated(catalog, notes, policy)
-    names = [next(name for name in VENDORS[_provider(model)].key_names if variables.get(name)) for model in models]
-    source = f"the environment ({', '.join(dict.fromkeys(names))})"
-    priors = prior_steps(len(models))
+    names = [next(name for name in VENDORS[_provider(model)].key_names if variables.get(name)) for model in paid]
+    places = [f"{server.name} at {server.api_base}" for server in local[: len(own)]]
+    source = f"the environment ({', '.join(dict.fromkeys([*names, *places]))})"
+    shapes = [*own, *(DeploymentConfig(model=model.model) for model in paid)]
+    priors = prior_steps(len(shapes))
     tiers = [
-        TierConfig(name=name, deployments=(DeploymentConfig(model=model.model),), prior_accuracy=prior)
-        for name, model, prior in zip(_NAMES[len(models)], models, priors, strict=True)
+        TierConfig(name=name, deployments=(shape,), prior_accuracy=prior)
+        for name, shape, prior in zip(_NAMES[len(shapes)], shapes, priors, strict=True)
     ]
     ladder = _Builder(Document(source, {}, {}), variables, catalog).build(tiers)
-    aliases = vendor_aliases(dict.fromkeys(_provider(model) for model in models), policy)
+    providers = [_provider(model) for model in paid] or ["openai"]
+    aliases = vendor_aliases(dict.fromkeys(providers), policy)
     guess = "prior accuracies are even steps, not measurements: set prior_accuracy in gearbox.yaml once you know better"
     return replace(ladder, notes=(*notes, *ladder.notes, guess), aliases=aliases)
+
+
+def _own_machine(server: LocalServer) -> DeploymentConfig:
+    """A model that runs here costs nothing per token."""
+    return DeploymentConfig(
+        model=server.model,
+        api_base=server.api_base,
+        price=PriceConfig(input_usd_per_mtok=0.0, output_usd_per_mtok=0.0),
+        context_tokens=server.context_tokens,
+    )
 
 
 def simulated(catalog: Catalog, notes: Sequence[str] = (), policy: str = "auto") -> Ladder:
@@ -177,12 +198,14 @@ def rungs(vendor: Vendor, catalog: Catalog, today: date) -> list[CatalogModel]:
     return [model for model in newest.values() if not any(_undercuts(other, model) for other in newest.values())]
 
 
-def pick(models: Sequence[CatalogModel], count: int = 3) -> list[CatalogModel]:
-    """At most three models, by output price: the cheapest, the dearest, and the one nearest their geometric middle."""
+def pick(models: Sequence[CatalogModel], count: int = MOST_RUNGS) -> list[CatalogModel]:
+    """At most `count` (1 to 3) models, by output price: the dearest, the cheapest, the one nearest their middle."""
     ordered = sorted(models, key=_cost)
     if len(ordered) <= count:
         return ordered
     low, high = ordered[0], ordered[-1]
+    if count < MOST_RUNGS:
+        return [low, high][-count:]
     middle = (math.log(low.price.base.output) + math.log(high.price.base.output)) / 2
     between = min(ordered[1:-1], key=lambda model: abs(math.log(model.price.base.output) - middle))
     return [low, between, high]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import config_file, ladder
 from app.config_file import Policies
+from app.local_servers import local_servers
 from app.settings import Config, Environment
 from cascade import registry
 from router.catalog import Catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from app.ladder import Ladder
+    from app.local_servers import LocalServer
     from app.settings import Variables
     from cascade.policy import Policy
     from router.endpoints import Kind
@@ -37,8 +41,19 @@ class Plan:
         return registry.build(name, settings.get(name) or settings.get(registry.meaning(name)) or {})
 
 
-def read(option: Path | None, environment: Environment, variables: Variables) -> Plan:
+def read(
+    option: Path | None,
+    environment: Environment,
+    variables: Variables,
+    look_around: Callable[[], Sequence[LocalServer]] = local_servers,
+) -> Plan:
     """Find and read the configuration, or do without one.
+
+    Args:
+        option: `--config`.
+        environment: `GEARBOX_*`.
+        variables: every variable, for keys.
+        look_around: finds model servers on this machine, where no file names the tiers.
 
     Raises:
         ConfigError: file, line, key and cure.
@@ -47,11 +62,10 @@ def read(option: Path | None, environment: Environment, variables: Variables) ->
     policies = Policies(registry.names(), registry.validate)
     path = config_file.find(option, environment.config, Path.cwd())
     today = datetime.now(UTC).date()
-    if path is None:
-        return Plan(Config(), ladder.from_environment(variables, catalog, today, kinds=ADAPTERS), environment)
-    loaded = config_file.load(path, variables, catalog, policies, today)
-    if not loaded.config.tiers:
-        found = ladder.from_environment(variables, catalog, today, loaded.config.policy.default, kinds=ADAPTERS)
-        merged = replace(found, notes=(*loaded.notes, *found.notes), aliases={**found.aliases, **loaded.config.aliases})
-        return Plan(loaded.config, merged, environment)
-    return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), environment)
+    loaded = None if path is None else config_file.load(path, variables, catalog, policies, today)
+    if loaded is not None and loaded.config.tiers:
+        return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), environment)
+    config = Config() if loaded is None else loaded.config
+    local = look_around() if environment.look_around else ()
+    found = ladder.from_environment(variables, catalog, today, config.policy.default, ADAPTERS, local)
+    return Plan(config, found, environment)

@@ -243,6 +243,8 @@ class Environment(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+    #: Whether Ollama and vLLM on this machine are looked for, where no file names the tiers.
+    look_around: bool = True
 
     @classmethod
     def read(cls) -> tuple[Environment, Variables]:

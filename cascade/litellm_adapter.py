@@ -7,7 +7,6 @@ caches, logging and telemetry are off; money and other deployments are its calle
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from contextlib import aclosing
@@ -52,7 +51,8 @@ def load() -> Any:
     """Import litellm, quiet and local; a few seconds the first time."""
     for name in _LOCAL:
         os.environ[name] = "True"
-    litellm: Any = importlib.import_module("litellm")
+    import litellm  # noqa: PLC0415 - heavy, and it reads the environment that we have just set
+
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
@@ -186,11 +186,12 @@ def litellm_name(model: str) -> tuple[str, str]:
 
 def _dialect(litellm: Any, provider: str, name: str) -> Dialect:
     supported = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
-    types = importlib.import_module("litellm.types.utils")
+    from litellm.types.utils import all_litellm_params  # noqa: PLC0415 - heavy
+
     return Dialect(
         supported=None if supported is None else frozenset(supported),
         open_body=provider in _OPEN_BODIES or provider in litellm.openai_compatible_providers,
-        owned=frozenset({*types.all_litellm_params, *_ROUTING}),
+        owned=frozenset({*all_litellm_params, *_ROUTING}),
     )
 
 

@@ -6,7 +6,6 @@ deployments and money are its caller's. Why httpx's API over aiohttp's transport
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
