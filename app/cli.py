@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+imports = typer.Typer(help="Turn another proxy's configuration into gearbox.yaml.", no_args_is_help=True)
+app.add_typer(imports, name="import")
 _Config = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option(
@@ -100,3 +102,13 @@ def upstream(
     from app.upstream_server import serve_recording  # noqa: PLC0415 - heavy
 
     serve_recording(recording, port, pace)
+
+
+@imports.command("litellm")
+def import_litellm(
+    file: Annotated[Path, typer.Argument(help="A LiteLLM config.yaml.")],
+) -> None:
+    """Print the gearbox.yaml that does what a LiteLLM config.yaml does; secrets become references."""
+    from app.importing import litellm_file  # noqa: PLC0415 - heavy
+
+    typer.echo(litellm_file(file), nl=False)

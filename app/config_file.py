@@ -78,7 +78,7 @@ def load(path: Path, variables: Variables, catalog: Catalog, policies: Policies,
     Raises:
         ConfigError: everything that is wrong with it, one line each.
     """
-    return read(_text(path), path.name, variables, catalog, policies, today)
+    return read(file_text(path), path.name, variables, catalog, policies, today)
 
 
 def read(text: str, name: str, variables: Variables, catalog: Catalog, policies: Policies, today: date) -> Loaded:
@@ -93,7 +93,12 @@ def read(text: str, name: str, variables: Variables, catalog: Catalog, policies:
     return Loaded(config, document, notes)
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """A file as text.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
