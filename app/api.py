@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 
 from app.bodies import parse_object
+from app.events import EventWriter
 from app.models_list import model_list, model_object
 from app.rationale import paragraph
 from app.requests import chat_request, feedback, own_id, read_body
@@ -35,7 +36,8 @@ async def chat_completions(http: Request) -> Response:
     request = await chat_request(http, services, http.state.request_id)
     run = services.desk.start(request)
     if request.stream:
-        return EventResponse(run, services.desk, services.extras, services.hold_status_s)
+        writer = EventWriter(request, services.extras)
+        return EventResponse(run, services.desk, writer, services.hold_status_s)
     return await whole_response(run, services.desk, services.extras, http.receive)
 
 

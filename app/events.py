@@ -14,7 +14,7 @@ from cascade.assemble import as_chunks
 from cascade.sse import DONE, event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from app.reports import Extras
     from router.domain import Outcome, Request
@@ -24,13 +24,37 @@ if TYPE_CHECKING:
 class EventWriter:
     """Upstream events in, the client's events out."""
 
-    def __init__(self, request: Request, extras: Extras) -> None:
+    def __init__(
+        self,
+        request: Request,
+        extras: Extras,
+        encode: Callable[[Mapping[str, Any]], bytes] = event,
+        end: bytes = DONE,
+    ) -> None:
+        """Build it.
+
+        Args:
+            request: whose id and wishes count.
+            extras: which additions are switched on.
+            encode: a `chat.completion.chunk` -> bytes, in the dialect of the route.
+            end: what stands after the last of them.
+        """
         self._request = request
+        self._encode = encode
+        self._end = end
         self._extras = extras
         self._held: list[dict[str, Any]] = []
         self._sent = False
         options = request.body.get("stream_options") or {}
         self._wants_usage = bool(options.get("include_usage"))
+
+    def begin(self) -> bytes:
+        """A chat stream begins with its first event."""
+        return b""
+
+    def fail(self, error: GearboxError) -> bytes:
+        """An error after the first streamed byte; the stream ends after it, without `[DONE]`."""
+        return event(body_of(error))
 
     def live(self, chunk: Mapping[str, Any]) -> bytes:
         """One event of a live answer; b"" where it is held back or not for the client."""
@@ -47,8 +71,8 @@ class EventWriter:
         last = [*self._held, *self._last(outcome)]
         if last and self._extras.gearbox_object:
             last[-1]["gearbox"] = gearbox_object(outcome)
-        yield from map(event, last)
-        yield DONE
+        yield from map(self._encode, last)
+        yield self._end
 
     def _tell(self, chunk: Mapping[str, Any]) -> Iterator[bytes]:
         if chunk.get("usage") and not chunk.get("choices"):
@@ -59,12 +83,12 @@ class EventWriter:
             told["usage"] = None
         self._sent = True
         if chunk.get("choices"):  # with several choices each has an end of its own; only the last is the answer's
-            yield from map(event, self._held)
+            yield from map(self._encode, self._held)
             self._held = []
         if self._held or any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
             self._held.append(told)
         else:
-            yield event(told)
+            yield self._encode(told)
 
     def _last(self, outcome: Outcome) -> list[dict[str, Any]]:
         served = outcome.served
@@ -73,8 +97,3 @@ class EventWriter:
         shared = {"object": "chat.completion.chunk", "model": served_model(served), "choices": []}
         told = identity(self._request, served.answer.body)
         return [{**told, **shared, "usage": usage(outcome, self._extras)}]
-
-
-def error_event(error: GearboxError) -> bytes:
-    """An error after the first streamed byte; the stream ends after it, without `[DONE]`."""
-    return event(body_of(error))

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api import router
 from app.errors import error_body
+from app.more_routes import router as more_routes
 from app.requests import new_id
 from app.responses import error_response, json_response
 from router import __version__
@@ -48,6 +49,7 @@ def create_app(open_services: OpenServices) -> FastAPI:
         title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.include_router(router)
+    app.include_router(more_routes)
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(RequestIds)

@@ -12,7 +12,7 @@ from cascade.params import bare_model
 from router.pricing import nanousd_to_usd, usd_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.domain import Attempt, Outcome, Request, Verdict
 
@@ -71,6 +71,34 @@ def gearbox_object(outcome: Outcome) -> dict[str, Any]:
         told[key] = nanousd_to_usd(value) if name.endswith("-usd") else value
     told["why"] = outcome.delivered.why
     return told
+
+
+def total(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+    """What several runs cost together; None where one of them has no price."""
+    sums = {
+        "cost": [outcome.cost_nanousd for outcome in outcomes],
+        "baseline": [outcome.baseline_nanousd for outcome in outcomes],
+        "saved": [outcome.saved_nanousd for outcome in outcomes],
+    }
+    return {name: None if (found := _sum(values)) is None else nanousd_to_usd(found) for name, values in sums.items()}
+
+
+def total_headers(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The response headers of several runs answered together: the first one's id, everybody's money."""
+    first = outcomes[0]
+    sums = {
+        "cost-usd": _sum([outcome.cost_nanousd for outcome in outcomes]),
+        "baseline-usd": _sum([outcome.baseline_nanousd for outcome in outcomes]),
+        "saved-usd": _sum([outcome.saved_nanousd for outcome in outcomes]),
+        "overhead-ms": round(sum(outcome.overhead_s for outcome in outcomes) * 1000, 3),
+    }
+    told = {f"x-gearbox-{name}": _text(name, value) for name, value in sums.items() if value is not None}
+    return {"x-request-id": first.request.id, "x-gearbox-policy": first.request.policy, **told}
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def usage(outcome: Outcome, extras: Extras) -> dict[str, Any] | None:
@@ -135,7 +163,7 @@ def outcome_word(outcome: Outcome) -> str:
     """One word for metrics: served, best_so_far, error or disconnected."""
     if outcome.client != "answered":
         return outcome.client
-    if outcome.error is not None or outcome.served is None:
+    if outcome.error is not None:
         return "error"
     return "served" if outcome.delivered.stopped is None else "best_so_far"
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
     from app.services import Services
+    from router.domain import Caller
+
+
+#: Before our id in the bodies of chats, completions and responses.
+_ID_PREFIXES = ("chatcmpl-", "cmpl-", "resp_")
 
 
 def new_id() -> str:
@@ -46,24 +51,43 @@ async def chat_request(http: HttpRequest, services: Services, request_id: str) -
     Raises:
         RequestError: anything wrong with key, body, headers or model, each named.
     """
-    caller = services.keys.identify(http.headers)
-    body = parse_object(await read_body(http, services.max_body_bytes))
+    caller, body = await identified(http, services)
     check_chat(body)
+    return routed(http, services, caller, body, request_id)
+
+
+async def identified(http: HttpRequest, services: Services) -> tuple[Caller, dict[str, Any]]:
+    """Who asks, and the JSON that they sent.
+
+    Raises:
+        RequestError: the key is missing or unknown, or the body no JSON object.
+    """
+    caller = services.keys.identify(http.headers)
+    return caller, parse_object(await read_body(http, services.max_body_bytes))
+
+
+def routed(http: HttpRequest, services: Services, caller: Caller, chat: dict[str, Any], request_id: str) -> Request:
+    """A checked chat body as a request of this caller.
+
+    Raises:
+        RequestError: a header or the model is unknown or wrong.
+    """
     return Request(
         id=request_id,
         received_at=time.time(),
-        body=body,
-        policy=meaning(_policy(http.headers, body, services)),
-        question=question_text(body["messages"]),
+        body=chat,
+        policy=meaning(_policy(http.headers, chat, services)),
+        question=question_text(chat["messages"]),
         caller=caller,
         wishes=wishes(http.headers),
-        asked_model=body["model"],
+        asked_model=chat["model"],
     )
 
 
 def own_id(text: str) -> str:
-    """A request's id, however the client writes it: `chatcmpl-<id>` is accepted wherever an id is."""
-    return text.removeprefix("chatcmpl-")
+    """A request's id, however the client writes it: `chatcmpl-<id>` and its like are accepted wherever an id is."""
+    prefix = next((prefix for prefix in _ID_PREFIXES if text.startswith(prefix)), "")
+    return text.removeprefix(prefix)
 
 
 def feedback(body: Mapping[str, Any]) -> tuple[str, float, str, str]:

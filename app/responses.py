@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 import structlog
 from starlette.responses import Response
 
 from app.errors import body_of, headers_of, status_of
-from app.events import EventWriter, error_event
 from app.live import Chunk, Finished, Gone, Note
 from app.reports import body, headers
 from cascade.sse import comment
 from router.errors import GearboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from app.live import Desk, Item, LiveRun
     from app.reports import Extras
     from router.domain import Outcome
+
+    Shape: TypeAlias = Callable[[Outcome, Extras], dict[str, Any]]
 
 _log = structlog.get_logger("gearbox.edge")
 
@@ -42,9 +43,9 @@ def error_response(error: GearboxError, request_id: str, outcome: Outcome | None
     return json_response(status_of(error), body_of(error), told)
 
 
-async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Receive) -> Response:
-    """Wait for the run's end, or for the client's."""
-    watcher = asyncio.create_task(_until_gone(receive))
+async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Receive, shape: Shape = body) -> Response:
+    """Wait for the run's end, or for the client's; `shape` is the answer's body as this route gives it."""
+    watcher = asyncio.create_task(until_gone(receive))
     try:
         waiting = asyncio.create_task(run.outcome())
         await asyncio.wait({waiting, watcher}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,18 +60,34 @@ async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Rece
         watcher.cancel()
     if outcome.error is not None:
         return error_response(outcome.error, run.request.id, outcome)
-    return json_response(200, body(outcome, extras), headers(outcome))
+    return json_response(200, shape(outcome, extras), headers(outcome))
+
+
+class Writer(Protocol):
+    """How one route tells a run as server-sent events."""
+
+    def begin(self) -> bytes:
+        """What stands before everything, once the status is sent; b"" = nothing."""
+
+    def live(self, chunk: Mapping[str, Any]) -> bytes:
+        """One event of a live answer; b"" = held back, or not for the client."""
+
+    def finish(self, outcome: Outcome) -> Iterable[bytes]:
+        """The rest of an answer."""
+
+    def fail(self, error: GearboxError) -> bytes:
+        """An error after the first byte; the stream ends after it."""
 
 
 class EventResponse(Response):
     """A stream. Until `hold_status_s` have passed or an event is ready, no status is sent: a failure is a real one."""
 
-    def __init__(self, run: LiveRun, desk: Desk, extras: Extras, hold_status_s: float) -> None:
+    def __init__(self, run: LiveRun, desk: Desk, writer: Writer, hold_status_s: float) -> None:
         super().__init__(media_type="text/event-stream")
         self._run = run
         self._desk = desk
         self._hold_status_s = hold_status_s
-        self._writer = EventWriter(run.request, extras)
+        self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the run has ended or the client has gone."""
@@ -90,7 +107,7 @@ class EventResponse(Response):
             watcher.cancel()
 
     async def _watch(self, receive: Receive) -> None:
-        await _until_gone(receive)
+        await until_gone(receive)
         self._run.items.put_nowait(Gone())
 
     async def _held_back(self) -> tuple[list[Note], Item | None]:
@@ -124,6 +141,7 @@ class EventResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": raw})
 
     async def _pour(self, send: Send, notes: list[Note], item: Item | None) -> None:
+        await _write(send, self._writer.begin())
         for note in notes:
             await _write(send, comment(note.text))
         while not isinstance(item, Finished | Gone):
@@ -148,13 +166,13 @@ class EventResponse(Response):
         try:
             outcome = await self._run.outcome()
         except GearboxError as error:
-            await _write(send, error_event(error))
+            await _write(send, self._writer.fail(error))
         except Exception:  # noqa: BLE001 - the status is sent, so the stream itself has to say it; logged in full
             _log.exception("a fault of ours", request=self._run.request.id)
-            await _write(send, error_event(_our_fault(self._run.request.id)))
+            await _write(send, self._writer.fail(_our_fault(self._run.request.id)))
         else:
             if outcome.error is not None:
-                await _write(send, error_event(outcome.error))
+                await _write(send, self._writer.fail(outcome.error))
             else:
                 for part in self._writer.finish(outcome):
                     await _write(send, part)
@@ -170,6 +188,7 @@ async def _write(send: Send, data: bytes) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has closed its connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

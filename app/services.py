@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.live import Desk
     from app.metrics import Metrics
     from app.reports import Extras
+    from cascade.embeddings import Embeddings
     from cascade.engine import Engine
     from router.domain import Tier
     from router.ports import History
@@ -25,6 +26,7 @@ class Services:
 
     engine: Engine
     desk: Desk
+    embeddings: Embeddings
     history: History
     starter: Starter
     keys: StaticKeys

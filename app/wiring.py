@@ -21,6 +21,9 @@ from app.services import Services
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
 from cascade.deployments import Deployments
+from cascade.embeddings import Embeddings
+from cascade.embeddings_local import LocalEmbeddings
+from cascade.embeddings_remote import RemoteEmbeddings
 from cascade.engine import Engine
 from cascade.generator import Generator
 from cascade.http_reply import InProcessTransport
@@ -31,7 +34,9 @@ from cascade.runner import Runner
 from cascade.simulated import SimulatedUpstream
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
+from router.endpoints import Secret
 from router.index import FaissNeighbours
+from router.pricing import Price, Rates, per_mtok
 from router.starter import Starter
 from storage.store import SqlHistory
 
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 
     from app.plan import Plan
     from app.settings import Config
+    from cascade.embeddings import EmbeddingSource
     from router.endpoints import Endpoint
     from router.ports import ChatModel, Embedder
 
@@ -93,6 +99,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
     return Services(
         engine=engine,
         desk=desk,
+        embeddings=Embeddings(_embedding_source(config, embedder, stack), engine, ladder.tiers),
         history=history,
         starter=starter,
         keys=StaticKeys(config.keys),
@@ -152,6 +159,19 @@ async def _embedder(config: Config, stack: AsyncExitStack) -> Embedder:
     else:
         await local.warm()
     return local
+
+
+def _embedding_source(config: Config, embedder: Embedder, stack: AsyncExitStack) -> EmbeddingSource:
+    """Who embeds for clients: the configured endpoint, else the model that embeds our own questions."""
+    wanted = config.embedding
+    if wanted.api_base is None:
+        return LocalEmbeddings(embedder)
+    client = httpx.AsyncClient(transport=AiohttpTransport(), timeout=None)  # noqa: S113 - one limit over the whole call
+    stack.push_async_callback(client.aclose)
+    key = None if wanted.api_key is None else Secret(wanted.api_key.get_secret_value())
+    usd = wanted.input_usd_per_mtok
+    price = None if usd is None else Price(Rates(per_mtok(usd), 0))
+    return RemoteEmbeddings(wanted.api_base, key, wanted.model, price, client)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -132,6 +132,14 @@ class Engine:
         await self._record(outcome)
         return outcome
 
+    async def record(self, outcome: Outcome) -> None:
+        """Store an outcome that no run made (embeddings), and show it to the observers.
+
+        Raises:
+            StoreUnavailable: it could not be made durable.
+        """
+        await self._record(outcome)
+
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:
         """Labels and baseline, which follow from the run alone."""
         request, run = outcome.request, outcome.run

@@ -19,7 +19,8 @@ PURE = {
     "router": "domain accuracy pricing labels questions answers errors ports",
     "cascade": "policy llm_at always baselines prompts verifiers assemble params quotes purse baseline failures "
     "eligible margins registry litellm_params litellm_shapes litellm_errors",
-    "app": "headers bodies events reports errors aliases models_list routes_dry",
+    "app": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
+    "responses_reply responses_events embeddings import_litellm",
 }
 PURE_FILES = tuple(f"{package}/{name}.py" for package, names in PURE.items() for name in names.split())
 #: What `gearbox --help` must not wait for.

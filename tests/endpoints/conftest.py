@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import httpx
+import openai
+import pytest
+from edge_server import plan_of, serving
+from loopback import Loopback
+from vendor import Vendor
+
+from router.catalog import Catalog
+
+
+def tier(name, url, **more):
+    price = {"input_usd_per_mtok": more.pop("price", 1.0), "output_usd_per_mtok": 2.0, "cached_input_usd_per_mtok": 0.5}
+    deployment = {"model": f"openai/{name}-model", "api_base": f"{url}/v1"}
+    return {"name": name, "deployments": [deployment], "price": price, "prior_accuracy": 0.6, **more}
+
+
+def config(url):
+    """Two tiers at a recording vendor; `large` judges what `small` says."""
+    return {
+        "tiers": [tier("small", url), tier("large", url, price=10.0)],
+        "aliases": {"gpt-*": "auto"},
+        "policy": {"llm-at": {"cold_start": 10**9}},
+        "retries": {"attempts": 1, "cooldown_s": 0},
+    }
+
+
+@pytest.fixture(scope="session")
+def upstream():
+    vendor = Vendor()
+    with Loopback(vendor.app) as server:
+        yield vendor, server.url
+
+
+@pytest.fixture
+def vendor(upstream):
+    vendor, _ = upstream
+    vendor.reset()
+    vendor.verdict = "yes"
+    return vendor
+
+
+@pytest.fixture(scope="session")
+def gearbox(upstream, tmp_path_factory):
+    _, url = upstream
+    database = tmp_path_factory.mktemp("endpoints") / "gearbox.db"
+    with serving(plan_of(config(url), database, Catalog.load()), database) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(gearbox):
+    with openai.OpenAI(base_url=f"{gearbox.url}/v1", api_key="any", max_retries=0, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def http(gearbox):
+    with httpx.Client(base_url=gearbox.url, timeout=20) as client:
+        yield client
