@@ -7,6 +7,7 @@ caches, logging and telemetry are off; money and other deployments are its calle
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import aclosing
@@ -57,6 +58,8 @@ def load() -> Any:
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
     litellm.drop_params = False
+    # What it drops is told by the call itself; its warnings would only repeat that, once a request.
+    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
     return litellm
 
 
@@ -189,6 +192,7 @@ def _dialect(litellm: Any, provider: str, name: str) -> Dialect:
     from litellm.types.utils import all_litellm_params  # noqa: PLC0415 - heavy
 
     return Dialect(
+        provider=provider,
         supported=None if supported is None else frozenset(supported),
         open_body=provider in _OPEN_BODIES or provider in litellm.openai_compatible_providers,
         owned=frozenset({*all_litellm_params, *_ROUTING}),

@@ -11,6 +11,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cascade.litellm_losses import tell_losses
 from cascade.params import translate
 from router.errors import UpstreamRejected
 
@@ -28,8 +29,6 @@ DOCUMENTED = frozenset(
     | {"seed", "service_tier", "stop", "store", "temperature", "thinking", "tool_choice", "tools", "top_logprobs"}
     | {"top_p", "user", "verbosity", "web_search_options"}
 )
-#: Passed on by litellm without looking at a vendor's list.
-_ALWAYS = frozenset({"user"})
 #: Means something to litellm itself (its own logging), so it never reaches a vendor by that name.
 _NEVER = frozenset({"metadata", "store"})
 #: Set by us, or by the adapter.
@@ -49,10 +48,12 @@ _ESSENTIAL = {"functions": "tools", "function_call": "tool_choice"}
 class Dialect:
     """What litellm can say to a vendor.
 
-    `supported` is its list of OpenAI's parameters, None = unknown and everything is tried; `open_body` says whether
-    fields it does not know reach the vendor's body untouched; `owned` are the names that are options of its own.
+    `provider` is its name for the vendor; `supported` its list of OpenAI's parameters, None = unknown and everything
+    is tried; `open_body` says whether fields it does not know reach the vendor's body untouched; `owned` are the names
+    that are options of its own.
     """
 
+    provider: str
     supported: frozenset[str] | None
     open_body: bool
     owned: frozenset[str]
@@ -87,13 +88,13 @@ def arguments(
             dropped.append(f"{name} dropped")
     if extra:
         given["extra_body"] = extra
-    return given, (*changes, *dropped)
+    return given, (*changes, *dropped, *tell_losses(given, dialect.provider, deployment.facts))
 
 
 def _taken(name: str, supported: frozenset[str] | None) -> bool:
     if name in _NEVER:
         return False
-    return supported is None or name in supported or name in _ALWAYS
+    return supported is None or name in supported
 
 
 def _left_out(name: str) -> str:

@@ -190,10 +190,10 @@ def _facts(model: str, entry: Mapping[str, Any]) -> ModelFacts:
 
 
 def _rules(model: str, entry: Mapping[str, Any]) -> set[str]:
-    """What the table does not say: OpenAI's reasoning models refuse logprobs, Anthropic has neither them nor n."""
+    """What the table does not say: OpenAI's reasoning models refuse logprobs; Anthropic has neither them nor n nor ears."""
     provider = entry.get("litellm_provider")
     if provider == "anthropic" or model.startswith("anthropic/"):
-        return {"logprobs", "n"}
+        return {"logprobs", "n", "audio"}
     return {"logprobs"} if provider in _OPENAI and entry.get("supports_reasoning") else set()
 
 

@@ -18,7 +18,7 @@ EFFECTS = frozenset({"asyncio", "time", "random", "os", "httpx", "socket", "thre
 PURE = {
     "router": "domain accuracy pricing labels questions answers errors ports",
     "cascade": "policy llm_at always baselines prompts verifiers assemble params quotes purse baseline failures "
-    "eligible margins registry litellm_params litellm_shapes litellm_errors",
+    "eligible margins registry litellm_params litellm_shapes litellm_errors litellm_losses",
     "app": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
     "responses_reply responses_events embeddings import_litellm",
 }

@@ -5,25 +5,10 @@ import openai
 import pytest
 from edge_server import plan_of, serving
 from loopback import Loopback
+from two_tiers import config
 from vendor import Vendor
 
 from router.catalog import Catalog
-
-
-def tier(name, url, **more):
-    price = {"input_usd_per_mtok": more.pop("price", 1.0), "output_usd_per_mtok": 2.0, "cached_input_usd_per_mtok": 0.5}
-    deployment = {"model": f"openai/{name}-model", "api_base": f"{url}/v1"}
-    return {"name": name, "deployments": [deployment], "price": price, "prior_accuracy": 0.6, **more}
-
-
-def config(url):
-    """Two tiers at a recording vendor; `large` judges what `small` says."""
-    return {
-        "tiers": [tier("small", url), tier("large", url, price=10.0)],
-        "aliases": {"gpt-*": "auto"},
-        "policy": {"llm-at": {"cold_start": 10**9}},
-        "retries": {"attempts": 1, "cooldown_s": 0},
-    }
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import openai
 import pytest
-from conftest import config
 from edge_server import plan_of, serving
+from two_tiers import config
 from vendor import Failure
 
 from router.catalog import Catalog

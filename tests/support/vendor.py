@@ -84,7 +84,7 @@ class Vendor:
         if path.endswith("/messages"):
             return self._told(body.get("stream"), anthropic(self, body), anthropic_events(self, body))
         if "enerateContent" in path:
-            return self._told("stream" in path, gemini(self), gemini_events(self))
+            return self._told("stream" in path, gemini(self, body), gemini_events(self, body))
         if path.endswith("/embeddings"):
             return JSONResponse(embeddings(body))
         return self._told(body.get("stream"), openai(self, body), openai_events(self, body))
@@ -158,10 +158,11 @@ def anthropic_events(vendor: Vendor, body: dict[str, Any]) -> list[str]:
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
 
 
-def gemini(vendor: Vendor) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = [{"text": vendor.text}]
-    if vendor.tool is not None:
-        parts = [{"functionCall": {"name": vendor.tool[0], "args": vendor.tool[1]}}]
+def gemini(vendor: Vendor, body: dict[str, Any]) -> dict[str, Any]:
+    text, tool = vendor.said(body)
+    parts: list[dict[str, Any]] = [{"text": text}]
+    if tool is not None:
+        parts = [{"functionCall": {"name": tool[0], "args": tool[1]}}]
     return {
         "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {
@@ -176,8 +177,8 @@ def gemini(vendor: Vendor) -> dict[str, Any]:
     }
 
 
-def gemini_events(vendor: Vendor) -> list[str]:
-    return [f"data: {json.dumps(gemini(vendor))}\n\n"]
+def gemini_events(vendor: Vendor, body: dict[str, Any]) -> list[str]:
+    return [f"data: {json.dumps(gemini(vendor, body))}\n\n"]
 
 
 def openai(vendor: Vendor, body: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +230,7 @@ def openai_events(vendor: Vendor, body: dict[str, Any]) -> list[str]:
             deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": part}}]} for part in _halves(arguments)]
         else:
             deltas += [{"content": part} for part in _halves(text)]
-        logprobs = (choice["logprobs"] or {}).get("content") or []
+        logprobs = (choice.get("logprobs") or {}).get("content") or []
         for place, delta in enumerate(deltas):
             part = {"index": index, "delta": delta, "finish_reason": None}
             if 0 < place <= len(logprobs):
