@@ -1,6 +1,6 @@
 """What litellm would leave out, or set, without a word: done here, and told.
 
-The law of this file: pure, and only what was seen on the wire (`docs/fidelity.md` is made of the same tests). It works on
+The law of this file: pure, and only what was seen on the wire (docs/fidelity.md comes from the same tests). It works on
 arguments that are ours already, never on the client's body.
 """
 

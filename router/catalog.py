@@ -190,7 +190,7 @@ def _facts(model: str, entry: Mapping[str, Any]) -> ModelFacts:
 
 
 def _rules(model: str, entry: Mapping[str, Any]) -> set[str]:
-    """What the table does not say: OpenAI's reasoning models refuse logprobs; Anthropic has neither them nor n nor ears."""
+    """What the table does not say: OpenAI's reasoning models refuse logprobs; Anthropic has none, nor n, nor ears."""
     provider = entry.get("litellm_provider")
     if provider == "anthropic" or model.startswith("anthropic/"):
         return {"logprobs", "n", "audio"}

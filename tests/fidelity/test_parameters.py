@@ -42,7 +42,8 @@ def ask(client, vendor, body, *, stream, escalated, text=None):
     vendor.reset()
     vendor.verdict = "no" if escalated else "yes"
     vendor.text = text or vendor.text
-    return client.post("/v1/chat/completions", json={**ASK, **body, "stream": stream})
+    model = "auto" if escalated else "small"
+    return client.post("/v1/chat/completions", json={**ASK, "model": model, **body, "stream": stream})
 
 
 def holds(sent, wanted):
@@ -60,10 +61,16 @@ def dropped(running, reply):
     return " ".join(json.loads(calls[-1]["dropped"]))
 
 
-PLACES = [(stream, escalated) for stream in (False, True) for escalated in (False, True)]
+#: (streamed, after an escalation)
+PLACES = {
+    "whole-first": (False, False),
+    "whole-escalated": (False, True),
+    "stream-first": (True, False),
+    "stream-escalated": (True, True),
+}
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{'stream' if place[0] else 'whole'}-{place[1] and 'up' or 'first'}")
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_the_cell_is_what_happens(servers, vendor, row, kind, place):

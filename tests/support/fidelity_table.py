@@ -90,12 +90,16 @@ def user(*parts: Any) -> dict[str, Any]:
 
 
 def inline(kind: str, data: str) -> dict[str, Any]:
-    return {"contents": [{"role": "user", "parts": [{"text": "hi"}, {"inline_data": {"mime_type": kind, "data": data}}]}]}
+    return {
+        "contents": [{"role": "user", "parts": [{"text": "hi"}, {"inline_data": {"mime_type": kind, "data": data}}]}]
+    }
 
 
 def block(kind: str, media_type: str, data: str) -> dict[str, Any]:
     source = {"type": "base64", "media_type": media_type, "data": data}
-    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": kind, "source": source}]}]}
+    return {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": kind, "source": source}]}]
+    }
 
 
 SEVERAL_TURNS = {
@@ -151,7 +155,12 @@ TABLE: tuple[Row, ...] = (
         anthropic=as_("document source", **block("document", "application/pdf", "JVBERi0=")),
         gemini=as_("inline_data", **inline("application/pdf", "JVBERi0=")),
     ),
-    row("audio", {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}, anthropic=no(), gemini=no()),
+    row(
+        "audio",
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
+        anthropic=no(),
+        gemini=no(),
+    ),
     row(
         "frequency_penalty",
         {"frequency_penalty": 0.5},
