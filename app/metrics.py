@@ -68,6 +68,10 @@ class Metrics:
             self._escalations.labels(before.tier, after.tier, before.verdict).inc()
         for call in outcome.calls:
             self._call(call)
+        if outcome.error is not None:
+            for call in outcome.extra_calls:
+                if call.error is not None:  # an embedding request that failed has no attempt to say so
+                    self._upstream_errors.labels(call.tier, outcome.error.code or type(outcome.error).__name__).inc()
         self._baseline.inc(outcome.baseline_nanousd or 0)
         if outcome.delivered.stopped is Stop.BUDGET:
             self._stops.labels("request").inc()

@@ -132,6 +132,7 @@ def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[st
                 models[name] = LiteLLM(endpoint)
     if any(endpoint.kind == "litellm" for endpoint in endpoints.values()):
         stack.push_async_callback(litellm_adapter.close)
+        stack.push_async_callback(_ended, asyncio.create_task(litellm_adapter.warm()))
     return models
 
 

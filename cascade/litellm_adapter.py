@@ -1,14 +1,16 @@
 """Every vendor that is not OpenAI-compatible, through litellm: Anthropic, Gemini, Bedrock, Vertex, Azure and the rest.
 
-The law of this file: the only import of litellm in the project, made when the first such deployment is built, because
-it takes seconds and would ask the net for prices. It knows one endpoint and one try: litellm's own retries, fallbacks,
-caches, logging and telemetry are off; money and other deployments are its caller's.
+The law of this file: the only import of litellm in the project, made in a thread once such a deployment is configured,
+because it takes seconds and would ask the net for prices. It knows one endpoint and one try: litellm's own retries,
+fallbacks, caches, logging and telemetry are off; money and other deployments are its caller's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import sys
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -63,9 +65,16 @@ def load() -> Any:
     return litellm
 
 
+async def warm() -> None:
+    """Import litellm off the event loop, so that the first request need not wait for it."""
+    await asyncio.to_thread(load)
+
+
 async def close() -> None:
     """Close the connections of every litellm deployment of this process."""
-    await load().close_litellm_async_clients()
+    litellm: Any = sys.modules.get("litellm")
+    if litellm is not None:
+        await litellm.close_litellm_async_clients()
 
 
 class LiteLLM:
@@ -77,15 +86,15 @@ class LiteLLM:
         Args:
             endpoint: model, key, address where it is not the vendor's, time-outs, and litellm's own `params`.
         """
-        self._litellm = load()
         self._endpoint = endpoint
-        provider, name = litellm_name(endpoint.deployment.model)
-        self._model = f"{provider}/{name}"
-        self._dialect = _dialect(self._litellm, provider, name)
+        self._provider, self._name = litellm_name(endpoint.deployment.model)
+        self._model = f"{self._provider}/{self._name}"
+        self._litellm: Any = None
+        self._dialect: Dialect | None = None
 
     async def chat(self, call: ChatCall, live: ChunkSink | None = None) -> Reply:
         """One try; see `ports.ChatModel`. Hints are never sent: whoever is behind litellm is a vendor."""
-        given, dropped = arguments(call.body, self._endpoint.deployment, self._dialect)
+        given, dropped = arguments(call.body, self._endpoint.deployment, await self._speak())
         started = time.monotonic()
         patience = Patience(self._endpoint.timeouts, streamed=call.stream)
         try:
@@ -98,6 +107,13 @@ class LiteLLM:
 
     async def aclose(self) -> None:
         """Nothing of its own to close: litellm shares its connections, `close` ends them."""
+
+    async def _speak(self) -> Dialect:
+        """What this vendor can be told; imports litellm on the first call, where nobody has warmed it."""
+        if self._dialect is None:
+            self._litellm = await asyncio.to_thread(load)
+            self._dialect = _dialect(self._litellm, self._provider, self._name)
+        return self._dialect
 
     async def _whole(self, given: dict[str, Any], started: float, dropped: tuple[str, ...]) -> Reply:
         notes = list(dropped)
