@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from app import cli_lab
 from router import __version__
 from router.errors import ConfigError
 
@@ -112,3 +113,6 @@ def import_litellm(
     from app.importing import litellm_file  # noqa: PLC0415 - heavy
 
     typer.echo(litellm_file(file), nl=False)
+
+
+cli_lab.add_commands(app)

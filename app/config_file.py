@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from app import config_lines, litellm_config
 from app.settings import Config
 from router.endpoints import is_vendor_host
-from router.errors import ConfigError
+from router.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -47,11 +47,23 @@ EXAMPLE = """tiers:
 class Policies:
     """What the configuration needs to know of policies: their names, and who checks a policy's settings.
 
-    `validate(name, settings)` raises ConfigError; its `param`, where set, is the setting at fault.
+    `validate(name, settings)` raises ConfigError; its `param`, where set, is the setting at fault. `baseline(name)`
+    finds those without settings (None = it is none) and raises RequestError for a share that is none.
     """
 
     names: Collection[str]
     validate: Callable[[str, Mapping[str, Any]], object]
+    baseline: Callable[[str], object | None] = lambda _: None
+
+    def fault_of(self, name: str, tiers: Iterable[str]) -> str | None:
+        """Why neither a policy nor a tier goes by this name; None = one does."""
+        targets = [*sorted(self.names), *tiers, *(f"always:{tier}" for tier in tiers)]
+        try:
+            if name in targets or self.baseline(name) is not None:
+                return None
+        except RequestError as error:
+            return error.message
+        return f'no policy is named "{name}"{did_you_mean(name, targets)} Known: {", ".join(sorted(self.names))}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +313,7 @@ def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[st
                 ("aliases", alias),
                 f'"{alias}" is the name of a {kind} already, so the alias could never be reached: remove it',
             )
-        if target not in targets:
+        if policies.fault_of(target, tiers) is not None:
             near = did_you_mean(target, targets)
             yield (
                 ("aliases", alias),
@@ -311,13 +323,9 @@ def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[st
 
 def _policy_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
     tiers = _tier_names(config)
-    targets = [*sorted(policies.names), *tiers, *(f"always:{tier}" for tier in tiers)]
-    if config.policy.default not in targets:
-        near = did_you_mean(config.policy.default, targets)
-        yield (
-            ("policy", "default"),
-            f'no policy is named "{config.policy.default}"{near} Known: {", ".join(sorted(policies.names))}',
-        )
+    fault = policies.fault_of(config.policy.default, tiers)
+    if fault is not None:
+        yield ("policy", "default"), fault
     for name, settings in config.policy.settings().items():
         if name not in policies.names:
             known = ["default", *sorted(policies.names)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from cascade.always import ALWAYS, Always
+from cascade.baselines import NAMES as BASELINES
+from cascade.baselines import RANDOM, baseline
 from cascade.llm_at import LlmAt, LlmAtSettings
 from router.errors import ConfigError, RequestError
 
@@ -28,7 +30,7 @@ _SPELLINGS: Mapping[str, str] = {"lambda": "smoothing", "theta": "threshold"}
 
 
 def names() -> tuple[str, ...]:
-    """Every policy that a client can name, `always:<tier>` apart."""
+    """Every policy with settings that a client can name; `always:<tier>` and the baselines can be named too."""
     return (*_SYNONYMS, *_POLICIES)
 
 
@@ -37,19 +39,47 @@ def meaning(name: str) -> str:
     return _SYNONYMS.get(name, name)
 
 
+def has_settings(name: str) -> bool:
+    """Whether `build` looks at settings for this policy."""
+    return name in names()
+
+
+def runs_with(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a policy can be built with these settings: one may need a setting that has no default."""
+    kind = _POLICIES[meaning(name)][0]
+    needed = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
+    return needed <= {key.replace("-", "_") for key in settings}
+
+
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
     """The policy of that name.
 
     Raises:
-        RequestError: there is none; the message names those there are.
+        RequestError: there is none, or its share is none; the message names what would be right.
         ConfigError: a setting is unknown or out of its range.
     """
     if name.startswith(ALWAYS):
         return Always(name.removeprefix(ALWAYS))
+    simple = find_baseline(name)
+    if simple is not None:
+        return simple
     if name not in names():
-        raise RequestError(f"unknown policy {name!r}; there are: {', '.join((*names(), 'always:<tier>'))}")
+        known = ", ".join((*names(), *BASELINES, f"{RANDOM}<share>", f"{ALWAYS}<tier>"))
+        raise RequestError(f"unknown policy {name!r}; there are: {known}")
     kind, make = _POLICIES[meaning(name)]
     return make(validate(name, settings or {}, kind))
+
+
+def find_baseline(name: str) -> Policy | None:
+    """`bottom-up`, `agreement` or `random:<share>`, which have no settings; None for every other name.
+
+    Raises:
+        RequestError: `random:` with something that is no share.
+    """
+    try:
+        return baseline(name)
+    except ValueError as error:
+        raise RequestError(str(error)) from None
 
 
 def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = None) -> Any:
