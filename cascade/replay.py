@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cascade.lab.score import Row
     from cascade.policy import Policy
     from cascade.recordings import Query, Recording
+    from router.domain import Evidence
 
     Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
     #: Told what is being done, how much of it is done, and of how much.
@@ -68,13 +69,19 @@ def replay_each(
     policies: Sequence[Policy | Oracle],
     embedder: CachedEmbedder | None = None,
     progress: Progress | None = None,
+    seen: Mapping[str, Evidence] | None = None,
 ) -> Iterator[Row]:
-    """As `replay`, one row after another: who tries many policies need not keep all their stories."""
+    """As `replay`, one row after another: who tries many policies need not keep all their stories.
+
+    With `seen` (query id -> evidence) each query sees what it saw when it was really asked, and nothing is embedded.
+    """
     tell = progress or _silent
     most = max((policy.neighbours for policy in policies if not isinstance(policy, Oracle)), default=0)
-    similar = Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 else None
+    similar = (
+        Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 and seen is None else None
+    )
     for policy in policies:
-        yield _row(chosen, policy, Memory(similar), tell)
+        yield _row(chosen, policy, Memory(similar, seen), tell)
 
 
 def as_json(chosen: Stream, rows: Sequence[Row]) -> dict[str, Any]:
@@ -120,11 +127,11 @@ def _story(chosen: Stream, query: Query, policy: Policy | Oracle, memory: Memory
 
 def _driven(recording: Recording, query: Query, policy: Policy, run: Run, memory: Memory) -> Story:
     """The runner's loop over recorded answers."""
-    run = Run(run.ladder, run.top, id=run.id, evidence=memory.evidence(query.id, policy.neighbours))
+    run = Run(run.ladder, run.top, id=run.id, evidence=memory.known(query.id, policy))
     for _ in range(_STEPS_PER_TIER * len(run.ladder)):
         match policy.decide(run):
             case Deliver() as delivered:
-                memory.learn(run, delivered, direct=policy.name.startswith("always:"))
+                memory.take(run, delivered, policy)
                 return Story(query, run, delivered)
             case Ask() as decision:
                 run = actions.ask(recording, query, _has(run, decision.tier, policy), decision)

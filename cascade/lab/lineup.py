@@ -6,7 +6,7 @@ unasked it says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import yaml
 
@@ -67,6 +67,11 @@ def build(names: Sequence[str], settings: Settings) -> list[Policy | Oracle]:
     if idle:
         raise ConfigError(f"--set {idle[0]}.…: that policy is not run here; run are: {', '.join(wanted)}")
     return [_built(name, settings.get(name, {})) for name in wanted]
+
+
+def is_policy(policy: Policy | Oracle) -> TypeGuard[Policy]:
+    """Whether this is asked; the oracle is only scored."""
+    return not isinstance(policy, Oracle)
 
 
 def _built(name: str, settings: Mapping[str, Any]) -> Policy | Oracle:

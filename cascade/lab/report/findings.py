@@ -101,8 +101,9 @@ def _why_locked(found: LockIn) -> str:
     below = found.threshold is None or low.prior < found.threshold
     return (
         f"{found.policy} locks in at the top: {found.share:.0%} of the later half of the stream starts at "
-        f"{found.tier}, so it costs what that model costs alone. Why: {low.tier}'s prior accuracy of {low.prior:.2f} is "
-        f"{'below' if below else 'not far above'} {theta}, and a tier that is passed over never gets a label that "
+        f"{found.tier}, so it costs what that model costs alone. Why: the prior accuracy of {low.tier}, "
+        f"{low.prior:.2f}, is "
+        f"{'below' if below else 'near'} {theta}, and a tier that is passed over never gets a label that "
         f"could lift it (late in the stream {low.labels:.1f} of {found.k} neighbours hold one for it, mean estimate "
         f"{low.estimate:.2f}), while unjudged answers of the top count as right ({top.labels:.1f} of {found.k} labels, "
         f"mean estimate {top.estimate:.2f}). What helps: a lower threshold, a measured prior, or `gearbox tune`."
