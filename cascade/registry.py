@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,13 +42,6 @@ def meaning(name: str) -> str:
 def has_settings(name: str) -> bool:
     """Whether `build` looks at settings for this policy."""
     return name in names()
-
-
-def runs_with(name: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a policy can be built with these settings: one may need a setting that has no default."""
-    kind = _POLICIES[meaning(name)][0]
-    needed = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
-    return needed <= {key.replace("-", "_") for key in settings}
 
 
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:

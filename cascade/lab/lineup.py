@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import yaml
 
 from cascade import registry
+from cascade.always import ALWAYS
 from cascade.baselines import NAMES as BASELINES
 from cascade.lab import oracle
 from cascade.lab.stream import Oracle
@@ -45,14 +46,15 @@ def parse_settings(given: Sequence[str]) -> Settings:
 
 def default_names(chosen: Stream, settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The policies to run where none is named, and why others were left out, in words."""
-    always = [f"{registry.ALWAYS}{tier.name}" for tier in chosen.tiers]
+    always = [f"{ALWAYS}{tier.name}" for tier in chosen.tiers]
     kept, notes = [], []
-    for name in (*BASELINES, *_own_policies(settings)):
-        why = _why_not(chosen, name)
+    own = dict.fromkeys(registry.meaning(name) for name in registry.names())
+    for name in (*BASELINES, *own):
+        why = _why_not(chosen, name, settings.get(name, {}))
         if why is None:
             kept.append(name)
         else:
-            notes.append(f"{name} was left out: {why}; --policy {name} runs it all the same")
+            notes.append(f"{name} was left out: {why}")
     return (*always, *kept, oracle.NAME), tuple(notes)
 
 
@@ -88,14 +90,10 @@ def _built(name: str, settings: Mapping[str, Any]) -> Policy | Oracle:
     return policy
 
 
-def _own_policies(settings: Settings) -> tuple[str, ...]:
-    """The policies of the papers, synonyms apart; those that cannot run without a setting only where it is given."""
-    real = dict.fromkeys(registry.meaning(name) for name in registry.names())
-    return tuple(name for name in real if registry.runs_with(name, settings.get(name, {})))
-
-
-def _why_not(chosen: Stream, name: str) -> str | None:
+def _why_not(chosen: Stream, name: str, settings: Mapping[str, Any]) -> str | None:
     """Why this recording cannot show anything about a policy; None = it can."""
+    if name == "skills" and not settings.get("profile"):
+        return "it needs a profile (gearbox skills profile, then --set skills.profile=FILE)"
     if name == "llm-at" and not has_text(chosen.queries):
         return "the recording holds no questions, and it compares questions"
     if name == "agreement" and not has_answers(chosen.recording, chosen.models):
