@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import httpx
 import pytest
+import structlog
 from lab_support import QUESTIONS, TIERS, FakeEmbedder
 
 from app import plan as plans
@@ -43,7 +44,8 @@ def gearbox(monkeypatch, capsys):
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    return run
+    yield run
+    structlog.reset_defaults()  # a command's log goes to its stderr, which ends with the test
 
 
 @pytest.fixture
