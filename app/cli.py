@@ -19,7 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-imports = typer.Typer(help="Turn another proxy's configuration into gearbox.yaml.", no_args_is_help=True)
+imports = typer.Typer(
+    help="Take over another proxy's configuration, or what is known of past questions.", no_args_is_help=True
+)
 app.add_typer(imports, name="import")
 _Config = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
@@ -115,4 +117,4 @@ def import_litellm(
     typer.echo(litellm_file(file), nl=False)
 
 
-cli_lab.add_commands(app)
+cli_lab.add_commands(app, imports)

@@ -38,14 +38,12 @@ _Since = Annotated[
 _Team = Annotated[Optional[str], typer.Option(help="This team's traffic alone.")]  # noqa: UP045 - likewise
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
-import_app = typer.Typer(no_args_is_help=True, help="Take over what other programs know.")
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Give these commands to the command line."""
+def add_commands(app: typer.Typer, imports: typer.Typer) -> None:
+    """Give these commands to the command line, and to its `import`."""
     for command in (replay, tune, whatif, export):
         app.command()(command)
-    app.add_typer(import_app, name="import")
+    imports.command("history")(import_history)
 
 
 def replay(
@@ -156,7 +154,6 @@ def export(
     run(recording, since=since, team=team, config=config)
 
 
-@import_app.command("history")
 def import_history(
     source: Annotated[
         Path,
