@@ -113,6 +113,15 @@ def test_a_policy_that_is_not_locked_in_is_not_accused(results):
     assert not any("locks in" in found.text for found in findings(results(LlmAt())))
 
 
+def test_a_rung_that_is_dearer_and_weaker_is_named(recording, results):
+    swapped = replace(recording, answers={**recording.answers, "large": recording.answers["small"]})
+    shown = results()
+    chosen = replace(shown.stream, recording=swapped)
+    poor = Result(chosen, tuple(replay(chosen, [Always("medium"), Always("large")])))
+    assert any("large costs more than medium and is measurably weaker" in found.text for found in findings(poor))
+    assert not any("measurably weaker" in found.text for found in findings(shown))
+
+
 def test_a_policy_below_random_mixing_is_said_to_be(results):
     shown = results(BottomUp(), ladder="ends")
     row = replace(shown.row("bottom-up"), correct=shown.row("always:small").correct - 30)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from cascade.lab.calibration import signals
 from cascade.lab.lockin import lock_in
+from cascade.lab.measures import difference
 from cascade.lab.numbers import points, usd
 from cascade.lab.report.verdicts import best_single, ends, verdict
 
@@ -40,6 +41,7 @@ def findings(result: Result) -> list[Finding]:
     """All of them, the gist first."""
     return [
         *_gist(result),
+        *_traps(result),
         *_locked(result),
         *_below_chance(result),
         *_weak(result),
@@ -86,6 +88,22 @@ def _named(row: Row) -> str:
     """A policy by its name, a single model as what it is."""
     model = row.policy.removeprefix("always:")
     return row.policy if model == row.policy else f"{model} alone, without any routing"
+
+
+def _traps(result: Result) -> Iterator[Finding]:
+    """Rungs that are dearer and measurably weaker than a cheaper one: a ladder should not hold them."""
+    for row in result.always:
+        cheaper = [other for other in result.always if other.cost_nanousd < row.cost_nanousd]
+        best = max(cheaper, key=lambda other: other.accuracy or 0.0, default=None)
+        gap = None if best is None else difference(result.stream.recording, row, best)
+        if best is None or gap is None or gap.high >= 0:
+            continue
+        dear, good = (each.policy.removeprefix("always:") for each in (row, best))
+        yield Finding(
+            "warn",
+            f"{dear} costs more than {good} and is measurably weaker ({100 * gap.mean:+.1f} points): shifting up to "
+            "it is money for worse answers.",
+        )
 
 
 def _locked(result: Result) -> Iterator[Finding]:
