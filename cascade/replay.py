@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cascade.knowledge import Knowledge
 from cascade.lab import actions, oracle
 from cascade.lab.actions import NotRecorded
 from cascade.lab.ladder import ladder_models, tiers
@@ -110,7 +111,10 @@ def replay(
     tell = progress or _silent
     most = max((policy.neighbours for policy in policies if not isinstance(policy, Oracle)), default=0)
     similar = Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 else None
-    return [_row(chosen, policy, Memory(similar), tell) for policy in policies]
+    knowledge = Knowledge.of(
+        [policy for policy in policies if not isinstance(policy, Oracle)], None if embedder is None else embedder.model
+    )
+    return [_row(chosen, policy, Memory(similar, knowledge.fresh()), tell) for policy in policies]
 
 
 def as_json(chosen: Stream, rows: Sequence[Row]) -> dict[str, Any]:
@@ -156,11 +160,11 @@ def _story(chosen: Stream, query: Query, policy: Policy | Oracle, memory: Memory
 
 def _driven(recording: Recording, query: Query, policy: Policy, run: Run, memory: Memory) -> Story:
     """The runner's loop over recorded answers."""
-    run = Run(run.ladder, run.top, id=run.id, evidence=memory.evidence(query.id, policy.neighbours))
+    run = Run(run.ladder, run.top, id=run.id, evidence=memory.known(query.id, policy))
     for _ in range(_STEPS_PER_TIER * len(run.ladder)):
         match policy.decide(run):
             case Deliver() as delivered:
-                memory.learn(run, delivered, direct=policy.name.startswith("always:"))
+                memory.take(run, delivered, policy)
                 return Story(query, run, delivered)
             case Ask() as decision:
                 run = actions.ask(recording, query, _has(run, decision.tier, policy), decision)
