@@ -86,7 +86,7 @@ async def give_feedback(http: Request) -> Response:
     given = await services.history.feedback(request_id, caller, score, by or caller.key_id, note)
     if given is None:
         raise NotFound(f"no answered request {request_id[:80]!r} here for this key", param="id")
-    await services.starter.relearn(request_id, given.labels, given.team)
+    await services.engine.relearn(request_id, given.labels, given.team)
     told = [
         {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source}
         for label in given.labels

@@ -339,6 +339,18 @@ def _policy_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[s
         except ConfigError as error:
             spelled = [key for key in settings if error.param in (key, key.replace("-", "_"))]
             yield ("policy", name, *spelled[:1]), error.message
+        yield from _named_tiers(name, settings, tiers)
+
+
+def _named_tiers(
+    policy: str, settings: Mapping[str, Any], tiers: list[str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The settings of `two-tier` that name a tier."""
+    for key in ("small", "large"):
+        named = settings.get(key)
+        if isinstance(named, str) and named not in tiers:
+            near = did_you_mean(named, tiers)
+            yield ("policy", policy, key), f'"{named}" is no tier{near} Known: {", ".join(tiers)}'
 
 
 def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:

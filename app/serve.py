@@ -15,6 +15,7 @@ from app.logs import configure
 from app.main import create_app
 from app.settings import Environment
 from app.wiring import open_services
+from cascade.knowledge import Knowledge
 from router import __version__
 from router.errors import ConfigError
 from router.pricing import nanousd_to_usd
@@ -41,6 +42,7 @@ def serve(config: Path | None, host: str | None, port: int | None, *, open_to_an
     plan = plans.read(config, environment, variables)
     address, number = host or environment.host, environment.port if port is None else port
     check_exposure(address, has_keys=bool(plan.config.keys), open_to_anyone=open_to_anyone)
+    check_profile(plan)
     announce(plan, address, number, Console(stderr=True, highlight=False))
     uvicorn.run(
         create_app(partial(open_services, plan)),
@@ -52,6 +54,15 @@ def serve(config: Path | None, host: str | None, port: int | None, *, open_to_an
         timeout_graceful_shutdown=GRACEFUL_S,
         timeout_keep_alive=75,
     )
+
+
+def check_profile(plan: Plan) -> None:
+    """Read the configured skill profile, so that a broken one is a message now and no failed start.
+
+    Raises:
+        ConfigError: it is missing, broken, or made with another embedding model.
+    """
+    Knowledge.of([plan.policy("skills")], plan.config.embedding.model)
 
 
 def check_exposure(host: str, *, has_keys: bool, open_to_anyone: bool) -> None:

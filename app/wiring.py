@@ -28,6 +28,7 @@ from cascade.engine import Engine
 from cascade.generator import Generator
 from cascade.http_reply import InProcessTransport
 from cascade.judge import AnswerJudge, JudgeSettings
+from cascade.knowledge import Knowledge
 from cascade.litellm_adapter import LiteLLM
 from cascade.openai_compat import OpenAICompatible
 from cascade.runner import Runner
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from app.settings import Config
     from cascade.embeddings import EmbeddingSource
     from router.endpoints import Endpoint
-    from router.ports import ChatModel, Embedder
+    from router.ports import ChatModel, Embedder, History
 
 _log = structlog.get_logger("gearbox.start")
 
@@ -80,8 +81,8 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
     starter = Starter(embedder, neighbours, config.history.scope)
     loaded = await neighbours.load(history.questions(embedder.model), starter.scope_of)
     _log.info("history loaded", questions=loaded, embedding=embedder.model)
-    deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
-    caller = Caller(_models(ladder.endpoints, stack), deployments, _retry(config))
+    knowledge = await _knowledge(plan, history, starter)
+    caller = open_caller(plan, stack)
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics()
@@ -92,6 +93,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         Runner(tiers, Generator(caller), judge),
         history,
         [metrics],
+        knowledge=knowledge,
         judge_fails_open=config.judge.fail == "open",
     )
     desk = Desk(engine, config.server.linger_s)
@@ -113,6 +115,21 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         close=stack.aclose,
         started_at=time.time(),
     )
+
+
+def open_caller(plan: Plan, stack: AsyncExitStack) -> Caller:
+    """What makes paid calls to the ladder's tiers."""
+    config = plan.config
+    deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
+    return Caller(_models(plan.ladder.endpoints, stack), deployments, _retry(config))
+
+
+async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledge:
+    """Margins as they were before the last stop, and the skill profiles."""
+    knowledge = Knowledge.of([plan.policy(name) for name in registry.names()], starter.model)
+    async for batch in history.pasts(knowledge.margin_policies):
+        knowledge.load((starter.scope_of(team), past) for team, past in batch)
+    return knowledge
 
 
 def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[str, ChatModel]:

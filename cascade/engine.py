@@ -16,10 +16,11 @@ from cascade.always import ALWAYS
 from cascade.baseline import baseline_nanousd
 from cascade.eligible import eligible
 from cascade.failures import failure
+from cascade.knowledge import Knowledge
 from cascade.purse import Purse
 from cascade.quotes import check_boundable
 from router.domain import Judging, Outcome, Run, StreamMode
-from router.labels import labels
+from router.labels import by_model, labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cascade.brake import Brake
     from cascade.policy import Policy
     from cascade.runner import Runner
-    from router.domain import Request, Tier
+    from router.domain import Label, Request, Tier
     from router.ports import History, Listener, Observer
     from router.starter import Start, Starter
 
@@ -55,6 +56,7 @@ class Engine:
         history: History,
         observers: Sequence[Observer],
         *,
+        knowledge: Knowledge | None = None,
         judge_fails_open: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,6 +69,7 @@ class Engine:
             runner: the loop.
             history: the store.
             observers: metrics and logs.
+            knowledge: margins and skills; None = no policy wants any.
             judge_fails_open: see `Run`.
             clock: seconds, monotonic.
         """
@@ -76,6 +79,7 @@ class Engine:
         self._runner = runner
         self._history = history
         self._observers = tuple(observers)
+        self._knowledge = knowledge or Knowledge.of(())
         self._judge_fails_open = judge_fails_open
         self._clock = clock
 
@@ -90,11 +94,12 @@ class Engine:
         if request.wishes.cap_nanousd is not None:
             check_boundable(request.body)
         start = await self._starter.evidence(request, policy.neighbours)
+        scope = self._starter.scope_of(request.caller.team)
         run = Run(
             ladder=rungs,
             top=self._ladder[-1].name,
             id=request.id,
-            evidence=start.evidence,
+            evidence=self._knowledge.enriched(start.evidence, policy, start.vector, scope),
             judging=Judging.NEVER if request.wishes.stream_mode is StreamMode.DIRECT else Judging.BEFORE,
             judge_fails_open=self._judge_fails_open,
             quality=request.wishes.quality,
@@ -129,7 +134,7 @@ class Engine:
             client="disconnected" if brake.client_gone else "answered",
         )
         outcome = self._judged_by_rules(outcome)
-        await self._record(outcome)
+        await self._record(outcome, prepared.policy)
         return outcome
 
     async def record(self, outcome: Outcome) -> None:
@@ -138,7 +143,12 @@ class Engine:
         Raises:
             StoreUnavailable: it could not be made durable.
         """
-        await self._record(outcome)
+        await self._record(outcome, None)
+
+    async def relearn(self, request_id: str, labels: Sequence[Label], team: str) -> None:
+        """Learn from feedback; `team` is the team that asked the question."""
+        await self._starter.relearn(request_id, labels, team)
+        self._knowledge.relabel(request_id, by_model(labels), self._starter.scope_of(team))
 
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:
         """Labels and baseline, which follow from the run alone."""
@@ -147,8 +157,11 @@ class Engine:
         learnt = labels(run, outcome.delivered, direct=direct) if request.wishes.store else ()
         return replace(outcome, labels=learnt, baseline_nanousd=baseline_nanousd(run, outcome.served, self._ladder[-1]))
 
-    async def _record(self, outcome: Outcome) -> None:
+    async def _record(self, outcome: Outcome, policy: Policy | None) -> None:
         await self._history.record(outcome)
+        if policy is not None:
+            scope, wanted = self._starter.scope_of(outcome.request.caller.team), outcome.request.wishes.store
+            self._knowledge.learn(outcome.run, policy, by_model(outcome.labels), scope, learn=wanted)
         await self._starter.learn(outcome.request.id, outcome.vector, outcome.labels, outcome.request)
         for observer in self._observers:
             try:

@@ -7,7 +7,7 @@ that "the next rung up" and "the best so far" mean the same everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import Retry, UpstreamError
@@ -43,6 +43,32 @@ class Policy(Protocol):
 
     def decide(self, run: Run) -> Decision:
         """The next step; each carries its reason in words."""
+
+
+@runtime_checkable
+class WantsMargins(Protocol):
+    """A policy that wants `evidence.margins`."""
+
+    @property
+    def horizon(self) -> int:
+        """Over how many requests its pot runs."""
+
+    @property
+    def wants_curve(self) -> bool:
+        """Whether it wants P(wrong) by margin too."""
+
+
+@runtime_checkable
+class WantsSkills(Protocol):
+    """A policy that wants `evidence.skills`."""
+
+    @property
+    def profile(self) -> str | None:
+        """The skill profile's path; None = it has none and does without."""
+
+    @property
+    def profiled_neighbours(self) -> int:
+        """From how many profiled questions the needed skills are taken."""
 
 
 #: How good an answer is to serve when the policy cannot go on, best first.

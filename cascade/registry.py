@@ -12,6 +12,8 @@ from cascade.always import ALWAYS, Always
 from cascade.baselines import NAMES as BASELINES
 from cascade.baselines import RANDOM, baseline
 from cascade.llm_at import LlmAt, LlmAtSettings
+from cascade.skills import Skills, SkillsSettings
+from cascade.two_tier import TwoTier, TwoTierSettings
 from router.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 #: name -> (its settings' type, how it is made of them)
 _POLICIES: Mapping[str, tuple[type[Any], Callable[[Any], Policy]]] = {
     "llm-at": (LlmAtSettings, LlmAt),
+    "two-tier": (TwoTierSettings, TwoTier),
+    "skills": (SkillsSettings, Skills),
 }
 #: Names that stand for another policy, until they are one of their own.
 _SYNONYMS: Mapping[str, str] = {"auto": "llm-at"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cascade.knowledge import Knowledge
 from cascade.lab import actions, oracle
 from cascade.lab.actions import NotRecorded
 from cascade.lab.memory import Memory
@@ -80,8 +81,10 @@ def replay_each(
     similar = (
         Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 and seen is None else None
     )
+    learning = [policy for policy in policies if not isinstance(policy, Oracle)]
+    knowledge = Knowledge.of(learning, None if embedder is None else embedder.model)
     for policy in policies:
-        yield _row(chosen, policy, Memory(similar, seen), tell)
+        yield _row(chosen, policy, Memory(similar, knowledge.fresh(), seen), tell)
 
 
 def as_json(chosen: Stream, rows: Sequence[Row]) -> dict[str, Any]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from router.errors import GearboxError
+    from router.margins_state import MarginState
     from router.pricing import Price, Usage
+    from router.skills import SkillEvidence
 
 
 class Verdict(StrEnum):
@@ -195,11 +197,14 @@ class Evidence:
     """Everything known before the first decision.
 
     `neighbours` come nearest first; `history_size` is the number of past questions they were taken from (cold start).
+    `margins` and `skills` are there only for a policy that wants them (`policy.WantsMargins`, `policy.WantsSkills`).
     """
 
     neighbours: tuple[Neighbour, ...] = ()
     history_size: int = 0
     note: str = ""
+    margins: MarginState | None = None
+    skills: SkillEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +267,9 @@ class Attempt:
     `verdict_by` says who decided: "" (nobody), "answer" (it abstained), "verifier:<check>", "judge:<tier>", or
     "failed:<tier>" where the judge itself failed and the answer stays unjudged. `cut_by_cap` is set where our own
     output limit, not the client's, ended the answer: that says nothing about the model.
+
+    `confidence` is how sure the model was, by the measure that `confidence_by` names (`first:probability`,
+    `agreement:5`); a measure without a confidence means that the upstream was asked for it and gave none.
     """
 
     tier: str
@@ -273,6 +281,7 @@ class Attempt:
     verdict_by: str = ""
     reason: str = ""
     confidence: float | None = None
+    confidence_by: str = ""
     judge_calls: tuple[Call, ...] = ()
     error: GearboxError | None = None
     cut_by_cap: bool = False
@@ -376,6 +385,10 @@ class Ask:
     `p_valid` is the estimate for it, before it is asked. `final` promises that the policy will deliver whatever
     comes, so that it may stream live; `invite_abstention` tells the model that it may decline (it rewrites the
     client's prompt, so it is off unless configured).
+
+    `logprobs` asks for the tokens' log-probabilities, of which the measure `margin` is taken (`margins.MEASURES`);
+    `samples` > 1 asks that many times in all, at `temperature`: how many of the others agree with the answer is its
+    confidence.
     """
 
     tier: str
@@ -384,6 +397,9 @@ class Ask:
     final: bool = False
     logprobs: bool = False
     invite_abstention: bool = False
+    margin: str = ""
+    samples: int = 0
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from router.domain import Caller, Label, Neighbour, Outcome
+    from router.margins_state import Past
     from router.pricing import Usage
 
 
@@ -132,6 +133,9 @@ class History(Protocol):
 
     def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every stored question of this embedding model, oldest first, in batches."""
+
+    def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of every finished request of these policies, oldest first, in batches."""
 
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""

@@ -15,6 +15,7 @@ from router.errors import StoreUnavailable
 from router.ports import Feedback, StoredQuestion
 from storage import clean
 from storage.labels import by_model, resolved
+from storage.pasts import past
 from storage.rows import bare_id, feedback_row, rows_of, unpacked
 from storage.story import story
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from router.domain import Caller, Outcome
+    from router.margins_state import Past
     from storage.call_rows import Row
     from storage.rows import Rows
 
@@ -64,6 +66,13 @@ class MemoryHistory:
         for start in range(0, len(found), self._batch):
             yield [self._question(row) for row in found[start : start + self._batch]]
 
+    async def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of every finished request of these policies, oldest first, in batches."""
+        found = [rows for rows in self._rows.values() if rows.inference["policy"] in policies]
+        found.sort(key=lambda rows: (rows.inference["created_at"], rows.inference["id"]))
+        for start in range(0, len(found), self._batch):
+            yield [self._past(rows) for rows in found[start : start + self._batch]]
+
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""
         rows = self._visible(id, caller)
@@ -103,6 +112,10 @@ class MemoryHistory:
 
     def _question(self, row: Row) -> StoredQuestion:
         return StoredQuestion(row["id"], row["team"], unpacked(row["embedding"]), by_model(self._labels[row["id"]]))
+
+    def _past(self, rows: Rows) -> tuple[str, Past]:
+        labels = by_model(self._labels[rows.id])
+        return rows.inference["team"], past(rows.inference, rows.attempts, labels)
 
     def _numbered(self, row: Row) -> Row:
         return {"id": next(self._label_ids), **row}

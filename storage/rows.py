@@ -145,6 +145,8 @@ def _evidence(evidence: Evidence, estimates: Mapping[str, float]) -> Row:
         "history_size": evidence.history_size,
         "note": clean.text(evidence.note),
         "estimates": clean.json_ready(estimates),
+        **({} if evidence.margins is None else {"margins": clean.json_ready(evidence.margins.summary())}),
+        **({} if evidence.skills is None else {"skills": clean.json_ready(evidence.skills.summary())}),
     }
 
 

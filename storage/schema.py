@@ -139,6 +139,7 @@ attempt = Table(
     Column("p_valid", Float),
     Column("reason", Text, comment="of the verdict"),
     Column("confidence", Float),
+    Column("confidence_by", Text, comment="first:probability, agreement:5, ..."),
     Column("final_answer", Text),
     Column("answer", Text),
     Column("error", Text),
@@ -164,5 +165,7 @@ label = Table(
 _MONEY = (inference.c.cost_nanousd, inference.c.late_cost_nanousd, inference.c.baseline_nanousd)
 Index("ix_inference_key_spend", inference.c.key_id, inference.c.created_at, *_MONEY)
 Index("ix_inference_team_spend", inference.c.team, inference.c.created_at, *_MONEY)
+# Loading margins at start walks one policy, oldest first.
+Index("ix_inference_policy", inference.c.policy, inference.c.created_at, inference.c.id)
 # Loading the index at start walks one embedding model, oldest first.
 Index("ix_inference_embedding", inference.c.embedding_model, inference.c.created_at, inference.c.id)

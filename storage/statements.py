@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from router.domain import Purpose
 from storage import clean
 from storage.rows import bare_id
 from storage.schema import attempt, inference, label
@@ -73,6 +74,36 @@ def questions_after(embedding_model: str, after: tuple[datetime, str] | None, li
     if after is not None:
         statement = statement.where(place > after)
     return statement.order_by(inference.c.created_at, inference.c.id).limit(limit)
+
+
+def of_policies_after(policies: Sequence[str], after: tuple[datetime, str] | None, limit: int) -> Select[Any]:
+    """The next finished requests of some policies, oldest first: who asked, and whether anything may be learnt."""
+    place = tuple_(inference.c.created_at, inference.c.id)
+    columns = (inference.c.id, inference.c.team, inference.c.created_at, inference.c.stored)
+    statement = select(*columns).where(inference.c.policy.in_(policies))
+    if after is not None:
+        statement = statement.where(place > after)
+    return statement.order_by(inference.c.created_at, inference.c.id).limit(limit)
+
+
+def answered(limit: int) -> Select[Any]:
+    """The latest answers whose question and text were kept, one row each."""
+    columns = (inference.c.id, inference.c.question, attempt.c.model, attempt.c.answer)
+    tokens = (attempt.c.prompt_tokens, attempt.c.completion_tokens)
+    return (
+        select(*columns, *tokens)
+        .join(attempt, attempt.c.inference_id == inference.c.id)
+        .where(attempt.c.purpose == Purpose.GENERATE.value, attempt.c.answer != "", inference.c.question != "")
+        .order_by(inference.c.created_at.desc(), inference.c.id, attempt.c.position)
+        .limit(limit)
+    )
+
+
+def calls_of(ids: Sequence[str]) -> Select[Any]:
+    """These requests' calls in the order they were made, without the answers."""
+    left_out = {"answer", "prices", "dropped", "error", "why", "reason"}
+    columns = [column for column in attempt.c if column.name not in left_out]
+    return select(*columns).where(attempt.c.inference_id.in_(ids)).order_by(attempt.c.inference_id, attempt.c.position)
 
 
 def add_late_cost(id: str, nanousd: int) -> Update:  # noqa: A002 - the row's id

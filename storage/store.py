@@ -19,6 +19,7 @@ from storage.engine import create_engine, shown, writing
 from storage.faults import RowRefused, cause, guard
 from storage.labels import by_model, resolved
 from storage.migrate import migrate
+from storage.pasts import past
 from storage.rows import feedback_row, rows_of, unpacked
 from storage.schema import label as label_table
 from storage.story import story
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from router.domain import Caller, Outcome
+    from router.margins_state import Past
     from storage.call_rows import Row
     from storage.rows import Rows
 
@@ -108,6 +110,19 @@ class SqlHistory:
             yield await self._with_labels(rows)
             after = (rows[-1]["created_at"], rows[-1]["id"])
 
+    async def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of every finished request of these policies, oldest first, in batches."""
+        after: tuple[datetime, str] | None = None
+        while rows := await self._policy_rows(policies, after):
+            yield await self._as_pasts(rows)
+            after = (rows[-1]["created_at"], rows[-1]["id"])
+
+    async def answered(self, limit: int) -> Sequence[Row]:
+        """The latest kept answers with their questions: id, question, model, answer and tokens."""
+        with guard("reading answers"):
+            async with self.engine.begin() as connection:
+                return await _all(connection, statements.answered(limit))
+
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""
         with guard("reading a decision"):
@@ -166,16 +181,34 @@ class SqlHistory:
         with guard("loading labels"):
             async with self.engine.begin() as connection:
                 found = await _all(connection, statements.labels_of([row["id"] for row in rows]))
-        labels: dict[str, list[Row]] = {row["id"]: [] for row in rows}
-        for each in found:
-            labels[each["inference_id"]].append(each)
+        labels = _grouped([row["id"] for row in rows], found)
         return [
             StoredQuestion(row["id"], row["team"], unpacked(row["embedding"]), by_model(labels[row["id"]]))
             for row in rows
         ]
 
+    async def _policy_rows(self, policies: Sequence[str], after: tuple[datetime, str] | None) -> list[Row]:
+        with guard("loading margins"):
+            async with self.engine.begin() as connection:
+                return await _all(connection, statements.of_policies_after(policies, after, self._batch))
+
+    async def _as_pasts(self, heads: list[Row]) -> list[tuple[str, Past]]:
+        ids = [head["id"] for head in heads]
+        with guard("loading margins"):
+            async with self.engine.begin() as connection:
+                calls = _grouped(ids, await _all(connection, statements.calls_of(ids)))
+                labels = _grouped(ids, await _all(connection, statements.labels_of(ids)))
+        return [(head["team"], past(head, calls[head["id"]], by_model(labels[head["id"]]))) for head in heads]
+
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _grouped(ids: Sequence[str], rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {id_: [] for id_ in ids}
+    for row in rows:
+        found[row["inference_id"]].append(row)
+    return found
 
 
 async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Row]:

@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("router", "cascade", "storage", "app")
 EFFECTS = frozenset({"asyncio", "time", "random", "os", "httpx", "socket", "threading", "subprocess"})
 PURE = {
-    "router": "domain accuracy pricing labels questions answers errors ports",
+    "router": "domain accuracy pricing labels questions answers errors ports beta skills margins_state",
     "cascade": "policy llm_at always baselines prompts verifiers assemble params quotes purse baseline failures "
-    "eligible margins registry litellm_params litellm_shapes litellm_errors litellm_losses",
+    "eligible margins registry litellm_params litellm_shapes litellm_errors litellm_losses two_tier budget_quantile "
+    "skills skill_words logprobs",
     "app": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
     "responses_reply responses_events embeddings import_litellm",
 }

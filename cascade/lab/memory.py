@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cascade.knowledge import Knowledge
 from cascade.lab.actions import NotRecorded
 from router.domain import Evidence, Neighbour
 from router.labels import by_model, labels
+from router.starter import EVERYONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +26,15 @@ class Memory:
 
     Args:
         similar: which queries of the stream are near which; None = no policy wants to know.
+        knowledge: margins and skills, nothing seen yet; None = no policy wants any.
         seen: what each query saw when it was really asked (query id -> evidence), instead of what is learnt here.
     """
 
-    def __init__(self, similar: Similar | None, seen: Mapping[str, Evidence] | None = None) -> None:
+    def __init__(
+        self, similar: Similar | None, knowledge: Knowledge | None = None, seen: Mapping[str, Evidence] | None = None
+    ) -> None:
         self._similar = similar
+        self._knowledge = knowledge or Knowledge.of(())
         self._seen = seen
         self._learnt: dict[int, tuple[str, Mapping[str, float]]] = {}
 
@@ -50,11 +56,14 @@ class Memory:
 
     def known(self, query_id: str, policy: Policy) -> Evidence:
         """Everything this policy sees before its first decision."""
-        return self.evidence(query_id, policy.neighbours)
+        vector = None if self._similar is None else self._similar.vector(query_id)
+        return self._knowledge.enriched(self.evidence(query_id, policy.neighbours), policy, vector, EVERYONE)
 
     def take(self, run: Run, delivered: Deliver, policy: Policy) -> None:
-        """Take over a finished run."""
-        self.learn(run, delivered, direct=policy.name.startswith("always:"))
+        """Take over a finished run: what it teaches of the question, and of margins and costs."""
+        direct = policy.name.startswith("always:")
+        self.learn(run, delivered, direct=direct)
+        self._knowledge.learn(run, policy, by_model(labels(run, delivered, direct=direct)), EVERYONE)
 
     def learn(self, run: Run, delivered: Deliver, *, direct: bool) -> None:
         """Take over what a finished run teaches of its question."""
