@@ -44,7 +44,7 @@ async def test_migrating_again_changes_nothing(engine):
     assert await on(engine, differences) == []
 
 
-async def test_the_first_revision_can_be_taken_back(engine, new_url):
+async def test_every_revision_can_be_taken_back(engine, new_url):
     await migrate(engine)
     await asyncio.to_thread(command.downgrade, alembic_config(new_url), "base")
     assert await on(engine, lambda connection: inspect(connection).get_table_names()) == ["alembic_version"]
