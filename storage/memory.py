@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from router.errors import StoreUnavailable
 from router.ports import Feedback, StoredQuestion
 from storage import clean
+from storage.entries import LateCost
 from storage.labels import by_model, resolved
 from storage.rows import bare_id, feedback_row, rows_of, unpacked
 from storage.story import story
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from router.domain import Caller, Outcome
     from storage.call_rows import Row
+    from storage.entries import Entry
     from storage.rows import Rows
 
 QUESTIONS_PER_BATCH = 1_000
@@ -42,6 +44,7 @@ class MemoryHistory:
         self._rows: dict[str, Rows] = {}
         self._labels: dict[str, list[Row]] = {}
         self._label_ids = itertools.count(1)
+        self._applied: set[str] = set()
         self._closed = False
 
     @property
@@ -52,10 +55,23 @@ class MemoryHistory:
     async def record(self, outcome: Outcome) -> None:
         """Keep the outcome. A second outcome of the same id changes nothing."""
         await self.ping()
-        rows = rows_of(outcome)
-        if rows.id not in self._rows:
-            self._rows[rows.id] = rows
-            self._labels[rows.id] = [self._numbered(row) for row in rows.labels]
+        self._keep(rows_of(outcome))
+
+    async def replay(self, entries: Sequence[Entry]) -> None:
+        """Apply what a journal kept; what was applied before changes nothing."""
+        await self.ping()
+        for entry in entries:
+            if not isinstance(entry, LateCost):
+                self._keep(entry)
+            else:
+                await self.late_cost_once(entry)
+
+    async def late_cost_once(self, entry: LateCost) -> bool:
+        """Add a late cost unless this addition was made before; False where the id is unknown."""
+        if entry.op in self._applied:
+            return True
+        self._applied.add(entry.op)
+        return await self.late_cost(entry.id, entry.nanousd)
 
     async def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every question of this embedding model and every team, oldest first, in batches."""
@@ -94,6 +110,11 @@ class MemoryHistory:
     async def aclose(self) -> None:
         """Take no more outcomes."""
         self._closed = True
+
+    def _keep(self, rows: Rows) -> None:
+        if rows.id not in self._rows:
+            self._rows[rows.id] = rows
+            self._labels[rows.id] = [self._numbered(row) for row in rows.labels]
 
     def _visible(self, id: str, caller: Caller) -> Rows | None:  # noqa: A002 - the row's id
         rows = self._rows.get(bare_id(id))

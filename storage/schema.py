@@ -1,5 +1,6 @@
-"""The tables: one row per request (`inference`), one per call (`attempt`), one per label (`label`), one per tag (`tag`),
-and one per journalled addition that has been made (`applied`).
+"""The tables: one row per request (`inference`), one per call (`attempt`), one per `label`, one per `tag`.
+
+And one per journalled addition that has been made (`applied`), so that it is made once.
 
 The law of this file: it names columns, types, keys and indexes, and nothing else; no statement is built here and no
 connection is opened. Columns ending in `_nanousd` are integers in nano-dollars, in `_s` seconds, times are UTC. A

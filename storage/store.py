@@ -6,6 +6,7 @@ asked for, `writer` when it is committed, `story` how it is told. Errors of the 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, text
 
 from router.errors import GearboxError
-from router.ports import Feedback, StoredQuestion
+from router.ports import Feedback
 from storage import statements
 from storage.engine import create_engine, shown, writing
+from storage.entries import LateCost
 from storage.faults import RowRefused, cause, guard
-from storage.labels import by_model, resolved
+from storage.labels import resolved
 from storage.migrate import migrate
-from storage.rows import feedback_row, rows_of, unpacked
+from storage.questions import every, with_labels
+from storage.rows import Rows, feedback_row, rows_of
 from storage.schema import label as label_table
 from storage.story import story
 from storage.writer import GROUP_LIMIT, GroupWriter
@@ -27,12 +30,12 @@ from storage.writer import GROUP_LIMIT, GroupWriter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from sqlalchemy import Select
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from router.domain import Caller, Outcome
+    from router.ports import StoredQuestion
     from storage.call_rows import Row
-    from storage.rows import Rows
+    from storage.entries import Entry
 
 QUESTIONS_PER_BATCH = 1_000
 
@@ -58,7 +61,7 @@ class SqlHistory:
         self.engine = engine
         self._batch = batch
         self._clock = clock
-        self._writer: GroupWriter[Rows] = GroupWriter(self._commit, group_limit)
+        self._writer: GroupWriter[Entry] = GroupWriter(self._commit, group_limit)
 
     @classmethod
     async def open(cls, url: str, **options: Any) -> SqlHistory:
@@ -105,18 +108,18 @@ class SqlHistory:
         """Every stored question of this embedding model and every team, oldest first, in batches."""
         after: tuple[datetime, str] | None = None
         while rows := await self._question_rows(embedding_model, after):
-            yield await self._with_labels(rows)
+            yield await with_labels(self.engine, rows)
             after = (rows[-1]["created_at"], rows[-1]["id"])
 
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""
         with guard("reading a decision"):
             async with self.engine.begin() as connection:
-                found = await _all(connection, statements.inference_of(id, caller))
+                found = await every(connection, statements.inference_of(id, caller))
                 if not found:
                     return None
-                attempts = await _all(connection, statements.attempts_of(found[0]["id"]))
-                labels = await _all(connection, statements.labels_of([found[0]["id"]]))
+                attempts = await every(connection, statements.attempts_of(found[0]["id"]))
+                labels = await every(connection, statements.labels_of([found[0]["id"]]))
         return story(found[0], attempts, labels)
 
     async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Feedback | None:  # noqa: A002 - the row's id
@@ -126,12 +129,12 @@ class SqlHistory:
         """
         with guard("storing feedback"):
             async with writing(self.engine).begin() as connection:
-                found = await _all(connection, statements.inference_of(id, caller))
+                found = await every(connection, statements.inference_of(id, caller))
                 if not found or found[0]["served_tier"] is None:
                     return None
                 row = feedback_row(found[0], label, by, note, self._now())
                 await connection.execute(insert(label_table), [row])
-                rows = await _all(connection, statements.labels_of([row["inference_id"]]))
+                rows = await every(connection, statements.labels_of([row["inference_id"]]))
         return Feedback(found[0]["team"], resolved(rows))
 
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
@@ -140,6 +143,29 @@ class SqlHistory:
             async with writing(self.engine).begin() as connection:
                 result = await connection.execute(statements.add_late_cost(id, nanousd))
         return result.rowcount > 0
+
+    async def late_cost_once(self, entry: LateCost) -> bool:
+        """Add a late cost unless this addition was made before; False where the id is unknown."""
+        with guard("adding a late cost"):
+            async with writing(self.engine).begin() as connection:
+                return await statements.add_once(connection, entry, self._now())
+
+    async def replay(self, entries: Sequence[Entry]) -> None:
+        """Apply what a journal kept, in its order; what was applied before changes nothing.
+
+        It goes through the same queue as new outcomes, so that the two never wait for each other's locks.
+
+        Raises:
+            StoreUnavailable: the database is away; some may be applied.
+            RowRefused: one of these the database never takes; the others are applied.
+        """
+        ended = await asyncio.gather(*map(self._writer.put, entries), return_exceptions=True)
+        errors = [each for each in ended if each is not None]
+        for error in errors:
+            if isinstance(error, GearboxError):
+                raise error
+        for error in errors:
+            raise RowRefused(f"a journalled entry cannot be stored: {cause(error)}") from error
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the store is away."""
@@ -152,31 +178,18 @@ class SqlHistory:
         await self._writer.aclose()
         await self.engine.dispose()
 
-    async def _commit(self, group: Sequence[Rows]) -> None:
+    async def _commit(self, group: Sequence[Entry]) -> None:
         with guard("storing outcomes"):
             async with writing(self.engine).begin() as connection:
-                await statements.insert_new(connection, group)
+                await statements.insert_new(connection, [each for each in group if isinstance(each, Rows)])
+                for each in group:
+                    if isinstance(each, LateCost):
+                        await statements.add_once(connection, each, self._now())
 
     async def _question_rows(self, embedding_model: str, after: tuple[datetime, str] | None) -> list[Row]:
         with guard("loading questions"):
             async with self.engine.begin() as connection:
-                return await _all(connection, statements.questions_after(embedding_model, after, self._batch))
-
-    async def _with_labels(self, rows: list[Row]) -> list[StoredQuestion]:
-        with guard("loading labels"):
-            async with self.engine.begin() as connection:
-                found = await _all(connection, statements.labels_of([row["id"] for row in rows]))
-        labels: dict[str, list[Row]] = {row["id"]: [] for row in rows}
-        for each in found:
-            labels[each["inference_id"]].append(each)
-        return [
-            StoredQuestion(row["id"], row["team"], unpacked(row["embedding"]), by_model(labels[row["id"]]))
-            for row in rows
-        ]
+                return await every(connection, statements.questions_after(embedding_model, after, self._batch))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
-
-
-async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Row]:
-    return [dict(row) for row in (await connection.execute(statement)).mappings()]

@@ -48,21 +48,26 @@ def upgrade() -> None:
         _fill()
         return
     with op.get_context().autocommit_block():  # the new foreign key's lock on inference ends here
-        _fill(postgresql_concurrently=True)
+        _fill(concurrently=True)
 
 
-def _fill(**how: bool) -> None:
+def _fill(*, concurrently: bool = False) -> None:
     tags = TAGS[op.get_bind().dialect.name]
-    op.execute(
-        f"INSERT INTO tag (inference_id, name, value, created_at) {tags} WHERE true ON CONFLICT DO NOTHING"  # noqa: S608 - constants
-    )
-    text = sa.text("question_hash IS NOT NULL")
+    op.execute(f"INSERT INTO tag (inference_id, name, value, created_at) {tags} WHERE true ON CONFLICT DO NOTHING")
+    some = sa.text("question_hash IS NOT NULL")
     for index, columns, where in (
-        ("ix_inference_spend", ["created_at", *MONEY], {}),
-        ("ix_inference_text", ["created_at"], {"sqlite_where": text, "postgresql_where": text}),
+        ("ix_inference_spend", ["created_at", *MONEY], None),
+        ("ix_inference_text", ["created_at"], some),
     ):
-        op.drop_index(index, "inference", if_exists=True, **how)
-        op.create_index(index, "inference", columns, **how, **where)
+        op.drop_index(index, "inference", if_exists=True, postgresql_concurrently=concurrently)
+        op.create_index(
+            index,
+            "inference",
+            columns,
+            postgresql_concurrently=concurrently,
+            sqlite_where=where,
+            postgresql_where=where,
+        )
 
 
 def downgrade() -> None:
