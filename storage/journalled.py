@@ -1,7 +1,8 @@
 """A History whose answers keep flowing while the database is gone or slow.
 
 The law of this file: an outcome is durable when `record` returns: in the database, or else in the journal, from where
-it is replayed once, in order and in batches, when it is back. Only the requests of the first `patience_s` wait for a database that is away; from then on all go to the journal at once, until a ping succeeds.
+it is replayed once, in order and in batches, when it is back. Only the requests of the first `patience_s` wait for a
+database that is away; from then on all go to the journal at once, until a ping succeeds.
 
 Where the journal cannot be written either (a full disk), outcomes are held in memory, up to `HELD`, and every answer
 is still served; this is an alarm (an error in the log, the backlog's metric, readiness), for a crash would now lose

@@ -102,6 +102,21 @@ class MemoryHistory:
         rows.inference["late_cost_nanousd"] += nanousd
         return True
 
+    @property
+    def newest_label(self) -> int:
+        """The newest label's id; 0 = there is none."""
+        return max((row["id"] for rows in self._labels.values() for row in rows), default=0)
+
+    def labelled_after(self, label_id: int, embedding_model: str) -> list[StoredQuestion]:
+        """The questions of an embedding model that have a label newer than this one."""
+        newer = [id_ for id_, rows in self._labels.items() if any(row["id"] > label_id for row in rows)]
+        found = [self._rows[id_].inference for id_ in newer]
+        return [self._question(row) for row in found if _embedded(row, embedding_model)]
+
+    def holds(self, id: str) -> bool:  # noqa: A002 - the row's id
+        """Whether an embedded question of this id is here."""
+        return id in self._rows and self._rows[id].inference["embedding"] is not None
+
     async def ping(self) -> None:
         """Raise StoreUnavailable once closed."""
         if self._closed:
@@ -131,3 +146,34 @@ class MemoryHistory:
 
 def _embedded(row: Row, embedding_model: str) -> bool:
     return row["embedding"] is not None and row["embedding_model"] == embedding_model
+
+
+class MemoryFeed:
+    """The port `Feed` over a MemoryHistory.
+
+    Args:
+        history: the store.
+        embedding_model: whose questions.
+    """
+
+    def __init__(self, history: MemoryHistory, embedding_model: str) -> None:
+        self._history = history
+        self._model = embedding_model
+        self._seen = 0
+
+    async def begin(self) -> None:
+        """From now on `changed` tells what is labelled."""
+        self._seen = self._history.newest_label
+
+    def questions(self) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every stored question, oldest first, in batches."""
+        return self._history.questions(self._model)
+
+    async def changed(self) -> Sequence[StoredQuestion]:
+        """Questions labelled since the last call, with their labels of now; empty = no more yet."""
+        seen, self._seen = self._seen, self._history.newest_label
+        return self._history.labelled_after(seen, self._model)
+
+    async def gone(self, ids: Sequence[str]) -> Sequence[str]:
+        """Nothing ever goes from here but what never was."""
+        return [each for each in ids if not self._history.holds(each)]
