@@ -194,6 +194,10 @@ class FaissNeighbours:
         partition = self._partitions.get(scope)
         return len(partition.labels) if partition else 0
 
+    async def total(self) -> int:
+        """How many questions all scopes hold together."""
+        return sum(len(partition.labels) for partition in self._partitions.values())
+
     async def scopes(self) -> Sequence[str]:
         """The scopes that hold questions."""
         return [scope for scope, partition in self._partitions.items() if partition.labels]

@@ -70,6 +70,10 @@ class BruteForceNeighbours:
                     taken += 1
         return taken
 
+    async def total(self) -> int:
+        """How many questions all scopes hold together."""
+        return sum(map(len, self._vectors.values()))
+
     async def scopes(self) -> Sequence[str]:
         """The scopes that hold questions."""
         return [scope for scope, kept in self._vectors.items() if kept]

@@ -105,6 +105,9 @@ class Neighbours(Protocol):
     async def size(self, scope: str) -> int:
         """How many questions the scope holds."""
 
+    async def total(self) -> int:
+        """How many questions all scopes hold together; a shared index may say about how many."""
+
     async def load(self, batches: AsyncIterator[Sequence[StoredQuestion]], scope_of: Callable[[str], str]) -> int:
         """Take over stored questions, oldest first; those without labels are left out. How many were taken."""
 

@@ -101,6 +101,12 @@ def shown(engine: AsyncEngine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for PostgreSQL."""
+    parsed = _parsed(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)

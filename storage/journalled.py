@@ -51,6 +51,9 @@ _log = structlog.get_logger("gearbox.store")
 class Replayable(History, Protocol):
     """A History that can apply what a journal kept."""
 
+    async def prepare(self) -> None:
+        """Make the store ready for use, where that could not be done at start; takes as long as it takes."""
+
     async def replay(self, entries: Sequence[Entry]) -> None:
         """Apply entries in their order; those that were applied before change nothing."""
 
@@ -163,6 +166,12 @@ class JournalledHistory:
                 f"neither the database nor the journal can be written; {len(self._held)} outcomes are held in memory"
             )
 
+    def notes(self) -> dict[str, str]:
+        """What an operator should know although answers flow."""
+        if not self._away and not self._journal.pending:
+            return {}
+        return {"store": f"{'away' if self._away else 'back'}; {self.backlog} outcomes wait to be written"}
+
     async def aclose(self) -> None:
         """Write what is queued and close; what is journalled stays for the next start."""
         if self._closed:
@@ -221,6 +230,7 @@ class JournalledHistory:
         while True:
             try:
                 await self.ping()
+                await self.store.prepare()
                 if self._away:
                     _log.warning("the database is back; replaying", outcomes=self._journal.pending + len(self._held))
                 self._away = False

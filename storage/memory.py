@@ -57,6 +57,9 @@ class MemoryHistory:
         await self.ping()
         self._keep(rows_of(outcome))
 
+    async def prepare(self) -> None:
+        """Nothing to prepare."""
+
     async def replay(self, entries: Sequence[Entry]) -> None:
         """Apply what a journal kept; what was applied before changes nothing."""
         await self.ping()

@@ -143,6 +143,11 @@ class PgvectorNeighbours:
         await self._do(f"INSERT INTO {self._table}_loaded VALUES (:way) ON CONFLICT DO NOTHING", {"way": way})  # noqa: S608 - our own name
         return taken
 
+    async def total(self) -> int:
+        """About how many questions all scopes hold together: PostgreSQL's own estimate, 0 before its first."""
+        rows = await self._do("SELECT reltuples FROM pg_class WHERE relname = :table", {"table": self._table})
+        return max(int(rows[0]["reltuples"]), 0)
+
     async def scopes(self) -> Sequence[str]:
         """The scopes that hold questions."""
         rows = await self._do(f"SELECT DISTINCT scope FROM {self._table}", {})  # noqa: S608 - our own name

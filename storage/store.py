@@ -44,7 +44,7 @@ class SqlHistory:
     """What happened, durably. Made by `open`; belongs to the event loop it was opened on.
 
     Args:
-        engine: from `storage.engine.create_engine`, its tables up to date; closed by `aclose`.
+        engine: from `storage.engine.create_engine`; closed by `aclose`. `prepare` comes before anything else.
         group_limit: the most outcomes in one transaction.
         batch: questions per batch when the index is loaded.
         clock: seconds since the epoch.
@@ -61,6 +61,7 @@ class SqlHistory:
         self.engine = engine
         self._batch = batch
         self._clock = clock
+        self._prepared = False
         self._writer: GroupWriter[Entry] = GroupWriter(self._commit, group_limit)
 
     @classmethod
@@ -75,14 +76,24 @@ class SqlHistory:
             ConfigError: the URL is none of these, or its directory does not exist.
             StoreUnavailable: the database cannot be reached.
         """
-        engine = create_engine(url)
+        history = cls(create_engine(url), **options)
         try:
-            with guard(f"opening {shown(engine)}"):
-                await migrate(engine)
+            await history.prepare()
         except BaseException:
-            await engine.dispose()
+            await history.aclose()
             raise
-        return cls(engine, **options)
+        return history
+
+    async def prepare(self) -> None:
+        """Bring the tables up to date; nothing is left to do after the first time.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
+        """
+        if not self._prepared:
+            with guard(f"opening {shown(self.engine)}"):
+                await migrate(self.engine)
+            self._prepared = True
 
     @property
     def backlog(self) -> int:
