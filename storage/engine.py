@@ -29,10 +29,11 @@ CONNECT_TIMEOUT_S = 5
 #: Longer than the server's own limit, which ends a slow statement in order; this one is for a server that is silent.
 COMMAND_TIMEOUT_S = 20
 POOL_TIMEOUT_S = 5
-#: What PostgreSQL may take for us: no statement, no wait for a lock and no forgotten transaction lasts longer. The
+#: Days are UTC's. No statement, no wait for a lock and no forgotten transaction of ours lasts longer than this; the
 #: feed relies on the last one: a row that is not visible after `storage.feed.HOLE_S` never will be.
 SERVER_LIMITS = {
     "application_name": "gearbox",
+    "timezone": "UTC",
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",

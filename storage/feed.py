@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from storage import statements
 from storage.faults import guard
@@ -86,20 +86,15 @@ class SqlFeed:
         return [each for each in ids if each not in found]
 
     async def _labels(self) -> list[dict[str, Any]]:
+        """What is new, and what fills a hole; two statements, for SQLite reads the whole table for an OR of both."""
+        holes = self._open_holes()
         with guard("following the store"):
             async with self._engine.begin() as connection:
-                rows = await every(connection, self._next())
+                rows = await every(connection, filled(holes)) if holes else []
+                rows += await every(connection, following(self._seen))
         if not rows and await self._newest() < self._seen:  # restored from a copy, or emptied: ids begin anew
             self._seen, self._holes = 0, {}
         return rows
-
-    def _next(self) -> Select[Any]:
-        return (
-            select(label.c.id, label.c.inference_id)
-            .where(or_(label.c.id > self._seen, label.c.id.in_(self._open_holes())))
-            .order_by(label.c.id)
-            .limit(LABELS_PER_CALL)
-        )
 
     def _open_holes(self) -> list[int]:
         old = self._clock() - HOLE_S
@@ -119,3 +114,13 @@ class SqlFeed:
         with guard("following the store"):
             async with self._engine.begin() as connection:
                 return int((await connection.execute(select(func.coalesce(func.max(label.c.id), 0)))).scalar_one())
+
+
+def following(seen: int) -> Select[Any]:
+    """The labels after this one."""
+    return select(label.c.id, label.c.inference_id).where(label.c.id > seen).order_by(label.c.id).limit(LABELS_PER_CALL)
+
+
+def filled(holes: Sequence[int]) -> Select[Any]:
+    """Those of these labels that are there by now."""
+    return select(label.c.id, label.c.inference_id).where(label.c.id.in_(holes)).order_by(label.c.id)

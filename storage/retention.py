@@ -27,6 +27,7 @@ from storage.schema import applied, attempt, inference, label, tag
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 #: Rows of `inference` in one transaction, and the pause after it in seconds.
@@ -108,7 +109,7 @@ class Retention:
 
 
 async def _drop_rows(connection: AsyncConnection, before: datetime, most: int) -> int:
-    ids = await _oldest(connection, before, most)
+    ids = await _ids(connection, oldest(before, most))
     for table in (tag, label, attempt):
         await connection.execute(delete(table).where(table.c.inference_id.in_(ids)))
     await connection.execute(delete(inference).where(inference.c.id.in_(ids)))
@@ -116,7 +117,7 @@ async def _drop_rows(connection: AsyncConnection, before: datetime, most: int) -
 
 
 async def _drop_text(connection: AsyncConnection, before: datetime, most: int) -> int:
-    ids = await _oldest(connection, before, most, inference.c.question_hash.is_not(None))
+    ids = await _ids(connection, oldest_text(before, most))
     nothing = {"answer": None, "final_answer": None, "reason": None}
     await connection.execute(update(attempt).where(attempt.c.inference_id.in_(ids)).values(**nothing))
     failed = attempt.c.inference_id.in_(ids) & attempt.c.error.is_not(None)
@@ -134,7 +135,15 @@ async def _drop_applied(connection: AsyncConnection, before: datetime, most: int
     return len(ops)
 
 
-async def _oldest(connection: AsyncConnection, before: datetime, most: int, *which: Any) -> list[str]:
-    old = select(inference.c.id).where(inference.c.created_at < before, *which)
-    found = old.order_by(inference.c.created_at).limit(most).with_for_update(skip_locked=True)
-    return list((await connection.execute(found)).scalars())
+async def _ids(connection: AsyncConnection, statement: Select[Any]) -> list[str]:
+    return list((await connection.execute(statement.with_for_update(skip_locked=True))).scalars())
+
+
+def oldest(before: datetime, most: int) -> Select[Any]:
+    """The oldest rows of all that are too old."""
+    return select(inference.c.id).where(inference.c.created_at < before).order_by(inference.c.created_at).limit(most)
+
+
+def oldest_text(before: datetime, most: int) -> Select[Any]:
+    """The same among those that still have their text."""
+    return oldest(before, most).where(inference.c.question_hash.is_not(None))

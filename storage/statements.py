@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import clean
@@ -66,10 +66,13 @@ def inference_of(id: str, caller: Caller) -> Select[Any]:  # noqa: A002 - the ro
 
 
 def questions_of(embedding_model: str, ids: Sequence[str]) -> Select[Any]:
-    """Those of these requests that an index of this embedding model may hold."""
+    """Those of these requests that an index of this embedding model may hold.
+
+    `coalesce` keeps SQLite from its index by embedding model, which holds nearly every row.
+    """
     return select(inference.c.id, inference.c.team, inference.c.created_at, inference.c.embedding).where(
         inference.c.id.in_(ids),
-        inference.c.embedding_model == embedding_model,
+        func.coalesce(inference.c.embedding_model, "") == embedding_model,
         inference.c.embedding.is_not(None),
     )
 
