@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, text
+from sqlalchemy.exc import DatabaseError
 
-from router.errors import GearboxError
+from router.errors import ConfigError, GearboxError
 from router.ports import Feedback
 from storage import statements
 from storage.engine import create_engine, shown, writing
@@ -89,11 +90,16 @@ class SqlHistory:
 
         Raises:
             StoreUnavailable: the database cannot be reached.
+            ConfigError: it can, and is none (a SQLite file that holds something else).
         """
-        if not self._prepared:
+        if self._prepared:
+            return
+        try:
             with guard(f"opening {shown(self.engine)}"):
                 await migrate(self.engine)
-            self._prepared = True
+        except DatabaseError as error:
+            raise ConfigError(f"{shown(self.engine)} cannot be used: {cause(error)}") from error
+        self._prepared = True
 
     @property
     def backlog(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from router import index as index_module
 from router.errors import ConfigError, StoreUnavailable
@@ -311,6 +312,11 @@ async def test_pgvector_finds_nearly_all_of_the_nearest_among_many(pgvector):
     stored = [StoredQuestion(f"q{n}", "ab"[n % 2], vector, {"m": 1.0}) for n, vector in enumerate(vectors)]
     for kept in (shared, plain):
         assert await kept.load(batches(stored, 500), lambda team: team) == 3000
+    async with shared._engine.begin() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        near = f"SELECT id FROM {shared._table} ORDER BY vector <=> '[{','.join(['0.1'] * 32)}]', row LIMIT 5"
+        plan = "\n".join((await connection.execute(text(f"EXPLAIN {near}"))).scalars())
+    assert f"Index Scan using {shared._table}_hnsw" in plan
     hits = 0
     for query in random_units(20, seed=1, d=32):
         found, right = await shared.search(query, 10, "a"), await plain.search(query, 10, "a")
