@@ -106,13 +106,16 @@ async def live() -> Response:
 @router.get("/health/readiness", include_in_schema=False)
 async def ready(http: Request) -> Response:
     """Everything a request needs is there; no model is called."""
-    down: dict[str, str] = {}
-    for name, check in services_of(http).checks.items():
+    services = services_of(http)
+    down = {"server": "shutting down"} if http.app.state.lifecycle.draining else {}
+    for name, check in services.checks.items():
         try:
             await check()
         except GearboxError as error:
             down[name] = error.message
-    status: dict[str, Any] = {**PRODUCT, "status": "down" if down else "ok", "down": down}
+    notes = services.notes()
+    word = "down" if down else "degraded" if notes else "ok"
+    status: dict[str, Any] = {**PRODUCT, "status": word, "down": down, **({"notes": notes} if notes else {})}
     return json_response(503 if down else 200, status)
 
 

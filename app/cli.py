@@ -62,6 +62,10 @@ def serve(
     config: _Config = None,
     host: Annotated[Optional[str], typer.Option(help="Address to listen on; default 127.0.0.1.")] = None,  # noqa: UP045
     port: Annotated[Optional[int], typer.Option(help="Port to listen on; default 8000.")] = None,  # noqa: UP045
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, max=512, help="Serve with so many processes on one address; default 0, this process."),
+    ] = None,
     open_to_anyone: Annotated[
         bool,
         typer.Option(
@@ -73,7 +77,7 @@ def serve(
     """Serve the proxy."""
     from app.serve import serve as run  # noqa: PLC0415 - heavy
 
-    run(config, host, port, open_to_anyone=open_to_anyone)
+    run(config, host, port, workers=workers, open_to_anyone=open_to_anyone)
 
 
 @app.command()

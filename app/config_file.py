@@ -364,6 +364,11 @@ def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 
 def _address_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    store = config.store
+    if store.retention_days and store.text_retention_days and store.text_retention_days > store.retention_days:
+        yield ("store", "text_retention_days"), "text cannot outlive its row: must be at most retention_days"
+    if config.index.kind == "pgvector" and not store.url.get_secret_value().startswith(_STORES[1]):
+        yield ("index", "kind"), f"pgvector needs a store.url that begins with {_STORES[1]}; or use faiss"
     if not config.store.url.get_secret_value().startswith(_STORES):
         yield ("store", "url"), f"must begin with {' or '.join(_STORES)}"
     if config.redis.url is not None and not config.redis.url.get_secret_value().startswith(_REDIS):

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api import router
 from app.errors import error_body
+from app.lifecycle import FarewellHeader, Lifecycle
 from app.more_routes import router as more_routes
 from app.requests import new_id
 from app.responses import error_response, json_response
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("gearbox.edge")
 
 
-def create_app(open_services: OpenServices) -> FastAPI:
+def create_app(open_services: OpenServices, lifecycle: Lifecycle | None = None) -> FastAPI:
     """The application.
 
     Args:
         open_services: makes the services when the server starts, and closes them when it ends.
+        lifecycle: tells whether the server is about to end.
     """
+    lifecycle = lifecycle or Lifecycle()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -48,11 +51,13 @@ def create_app(open_services: OpenServices) -> FastAPI:
     app = FastAPI(
         title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
+    app.state.lifecycle = lifecycle
     app.include_router(router)
     app.include_router(more_routes)
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(RequestIds)
+    app.add_middleware(FarewellHeader, lifecycle=lifecycle)
     return app
 
 

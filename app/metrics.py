@@ -6,11 +6,12 @@ No user, key or prompt text is ever a label.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 from app.reports import outcome_word
@@ -19,6 +20,7 @@ from router.pricing import NANOUSD_PER_USD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from router.domain import Attempt, Call, Outcome
 
@@ -31,10 +33,15 @@ _NONE = "none"
 
 
 class Metrics:
-    """The counters of one process."""
+    """The counters of one process, or of all workers.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where the workers of one server count together (`PROMETHEUS_MULTIPROC_DIR`); None = one process alone.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self.registry = CollectorRegistry()
+        self._folder = folder
         self._requests = self._counter("requests", "Requests answered or failed", "policy", "tier", "outcome")
         self._duration = self._histogram("request_duration_seconds", "Whole request", _DURATIONS, "policy")
         self._overhead = self._histogram("overhead_seconds", "Time not spent waiting for an upstream", _OVERHEADS)
@@ -49,8 +56,9 @@ class Metrics:
         self._baseline = self._counter(f"baseline{_NANO}", "What the top tier alone would have cost, USD")
         self._stops = self._counter("budget_stops", "Requests ended early by a budget", "scope")
         self._upstream_errors = self._counter("upstream_errors", "Calls that failed", "tier", "kind")
-        self.index_size = Gauge("gearbox_index_size", "Questions in the index", registry=self.registry)
-        self.store_backlog = Gauge("gearbox_store_backlog", "Outcomes not yet in the database", registry=self.registry)
+        # every worker's index holds all questions, while each has its own backlog
+        self.index_size = self._gauge("index_size", "Questions in the index", "livemax")
+        self.store_backlog = self._gauge("store_backlog", "Outcomes not yet in the database", "livesum")
 
     def observe(self, outcome: Outcome) -> None:
         """Count one outcome."""
@@ -78,7 +86,11 @@ class Metrics:
 
     def exposition(self) -> tuple[bytes, str]:
         """(text, media type) of a scrape."""
-        return generate_latest(_InUsd(self.registry)), CONTENT_TYPE_LATEST
+        registry = self.registry
+        if self._folder is not None:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+        return generate_latest(_InUsd(registry)), CONTENT_TYPE_LATEST
 
     def _attempt(self, attempt: Attempt) -> None:
         self._attempts.labels(attempt.tier, attempt.verdict).inc()
@@ -103,6 +115,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"gearbox_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, mode: Literal["livemax", "livesum"]) -> Gauge:
+        return Gauge(f"gearbox_{name}", text, registry=self.registry, multiprocess_mode=mode)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"gearbox_{name}", text, labels, buckets=buckets, registry=self.registry)

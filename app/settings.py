@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Capability: TypeAlias = Literal["tools", "vision", "audio", "json_schema", "n", "logprobs", "reasoning"]
 Usd: TypeAlias = Annotated[float, Field(ge=0, le=1_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=86_400)]
+Days: TypeAlias = Annotated[float, Field(gt=0, le=36_500)]
 Tokens: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@+-]*$", max_length=128)]
@@ -124,9 +125,27 @@ class KeyConfig(Section):
 
 
 class StoreConfig(Section):
-    """Where outcomes are written; the address may hold a password and is masked."""
+    """Where outcomes are written; the address may hold a password and is masked.
+
+    `journal` is the folder where outcomes wait for a database that is away (default: beside the SQLite file, or
+    `gearbox-journal`), `patience_s` how long a request waits before its outcome goes there, `start_wait_s` how long the
+    start waits for PostgreSQL before it serves without. Rows older than `retention_days` are deleted; the text in them
+    goes after `text_retention_days`; None = never. `poll_s` is how often others' outcomes are looked for.
+    """
 
     url: SecretStr = SecretStr("sqlite+aiosqlite:///gearbox.db")
+    journal: Text | None = None
+    patience_s: Seconds = 1.0
+    start_wait_s: Annotated[float, Field(ge=0, le=3600)] = 15
+    poll_s: Seconds = 1.0
+    retention_days: Days | None = None
+    text_retention_days: Days | None = None
+
+
+class IndexConfig(Section):
+    """Where past questions are searched: in this process (faiss), or in PostgreSQL for all (pgvector)."""
+
+    kind: Literal["faiss", "pgvector"] = "faiss"
 
 
 class RedisConfig(Section):
@@ -165,12 +184,18 @@ class ExtrasConfig(Section):
 
 
 class ServerConfig(Section):
-    """The edge: body limit, how long a held stream's status waits, how long a call outlives its client."""
+    """The edge: body limit, how long a held stream's status waits, how long a call outlives its client.
+
+    After SIGTERM readiness says no at once, new requests are served for `drain_s` more (while load balancers look
+    away), and open answers get `shutdown_s` to finish.
+    """
 
     max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 32
     extras: ExtrasConfig = ExtrasConfig()
     hold_status_s: Annotated[float, Field(ge=0, le=600)] = 5
     linger_s: Annotated[float, Field(ge=0, le=3600)] = 10
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 0
+    shutdown_s: Annotated[int, Field(ge=1, le=3600)] = 120
 
 
 class RetriesConfig(Section):
@@ -198,6 +223,7 @@ class Config(Section):
     policy: PolicyConfig = PolicyConfig()
     keys: tuple[KeyConfig, ...] = ()
     store: StoreConfig = StoreConfig()
+    index: IndexConfig = IndexConfig()
     redis: RedisConfig = RedisConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     judge: JudgeConfig = JudgeConfig()
@@ -231,6 +257,15 @@ class Variables:
         return f"Variables({len(self._values)} set, values hidden)"
 
 
+#: Where prometheus_client keeps the counters of several processes; its own name, read by it when it is imported.
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share_metrics(folder: Path) -> None:
+    """Have the processes that are started from now on count into one folder."""
+    os.environ[_METRICS_FOLDER] = str(folder)
+
+
 class Environment(BaseSettings):
     """The one door to the environment: `GEARBOX_CONFIG` and its like, and every variable for `os.environ/NAME`."""
 
@@ -241,6 +276,8 @@ class Environment(BaseSettings):
     config: Path | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Field(ge=0, le=512)] = 0
+    prometheus_folder: Path | None = Field(default=None, validation_alias=_METRICS_FOLDER)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     #: Whether Ollama and vLLM on this machine are looked for, where no file names the tiers.

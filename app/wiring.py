@@ -18,6 +18,7 @@ from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
 from app.services import Services
+from app.store import follow, open_history, open_index, watch
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
 from cascade.deployments import Deployments
@@ -36,10 +37,9 @@ from cascade.simulated import SimulatedUpstream
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
 from router.endpoints import Secret
-from router.index import FaissNeighbours
+from router.errors import StoreUnavailable
 from router.pricing import Price, Rates, per_mtok
 from router.starter import Starter
-from storage.store import SqlHistory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -73,19 +73,17 @@ async def open_services(plan: Plan, *, embedder: Embedder | None = None) -> Asyn
 
 async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -> Services:
     config, ladder = plan.config, plan.ladder
-    history = await SqlHistory.open(config.store.url.get_secret_value())
-    stack.push_async_callback(history.aclose)
+    history = await open_history(config, stack)
     embedder = given or await _embedder(config, stack)
-    neighbours = FaissNeighbours(embedder.dimensions)
-    stack.push_async_callback(neighbours.aclose)
+    neighbours = await open_index(config, history, embedder, stack)
     starter = Starter(embedder, neighbours, config.history.scope)
-    loaded = await neighbours.load(history.questions(embedder.model), starter.scope_of)
-    _log.info("history loaded", questions=loaded, embedding=embedder.model)
+    await follow(config, history, neighbours, starter, stack)
     knowledge = await _knowledge(plan, history, starter)
     caller = open_caller(plan, stack)
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
-    metrics = Metrics()
+    metrics = Metrics(plan.environment.prometheus_folder)
+    await watch(history, neighbours, metrics, stack)
     engine = Engine(
         ladder.tiers,
         plan.policy,
@@ -111,7 +109,8 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         extras=Extras(config.server.extras.usage_cost, config.server.extras.gearbox_object),
         max_body_bytes=int(config.server.max_body_mb * 1024 * 1024),
         hold_status_s=config.server.hold_status_s,
-        checks={"store": history.ping, "embedding": embedder.ping},
+        checks={"store": history.ready, "embedding": embedder.ping},
+        notes=history.notes,
         close=stack.aclose,
         started_at=time.time(),
     )
@@ -127,8 +126,11 @@ def open_caller(plan: Plan, stack: AsyncExitStack) -> Caller:
 async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledge:
     """Margins as they were before the last stop, and the skill profiles."""
     knowledge = Knowledge.of([plan.policy(name) for name in registry.names()], starter.model)
-    async for batch in history.pasts(knowledge.margin_policies):
-        knowledge.load((starter.scope_of(team), past) for team, past in batch)
+    try:
+        async for batch in history.pasts(knowledge.margin_policies):
+            knowledge.load((starter.scope_of(team), past) for team, past in batch)
+    except StoreUnavailable as error:  # serving goes on without the database, and so does learning margins
+        _log.warning("margins start anew", why=error.message)
     return knowledge
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -106,6 +106,24 @@ class Neighbours(Protocol):
     async def size(self, scope: str) -> int:
         """How many questions the scope holds."""
 
+    async def total(self) -> int:
+        """How many questions all scopes hold together; a shared index may say about how many."""
+
+    async def load(self, batches: AsyncIterator[Sequence[StoredQuestion]], scope_of: Callable[[str], str]) -> int:
+        """Take over stored questions, oldest first; those without labels are left out. How many were taken."""
+
+    async def scopes(self) -> Sequence[str]:
+        """The scopes that hold questions."""
+
+    async def ids(self, scope: str) -> Sequence[str]:
+        """The ids of a scope's questions, oldest first."""
+
+    async def forget(self, ids: Sequence[str], scope: str) -> None:
+        """Remove questions; found by no search from now on. Unknown ids are ignored."""
+
+    async def aclose(self) -> None:
+        """Give threads and connections back."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredQuestion:
@@ -123,6 +141,25 @@ class Feedback:
 
     team: str
     labels: Sequence[Label]
+
+
+class Feed(Protocol):
+    """What changed in a store that others write to as well, for one embedding model."""
+
+    async def begin(self) -> None:
+        """From now on `changed` tells what is labelled; call it before reading `questions`, and nothing is missed."""
+
+    def questions(self) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every stored question, oldest first, in batches."""
+
+    async def changed(self) -> Sequence[StoredQuestion]:
+        """Questions labelled since the last call, by feedback too, with their labels of now; empty = no more yet.
+
+        A question may be told more than once.
+        """
+
+    async def gone(self, ids: Sequence[str]) -> Sequence[str]:
+        """Those of these ids that the store has no question for any more."""
 
 
 class History(Protocol):

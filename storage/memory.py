@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from router.errors import StoreUnavailable
 from router.ports import Feedback, StoredQuestion
 from storage import clean
+from storage.entries import LateCost
 from storage.labels import by_model, resolved
 from storage.pasts import past
 from storage.rows import bare_id, feedback_row, rows_of, unpacked
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from router.domain import Caller, Outcome
     from router.margins_state import Past
     from storage.call_rows import Row
+    from storage.entries import Entry
     from storage.rows import Rows
 
 QUESTIONS_PER_BATCH = 1_000
@@ -44,6 +46,7 @@ class MemoryHistory:
         self._rows: dict[str, Rows] = {}
         self._labels: dict[str, list[Row]] = {}
         self._label_ids = itertools.count(1)
+        self._applied: set[str] = set()
         self._closed = False
 
     @property
@@ -54,10 +57,26 @@ class MemoryHistory:
     async def record(self, outcome: Outcome) -> None:
         """Keep the outcome. A second outcome of the same id changes nothing."""
         await self.ping()
-        rows = rows_of(outcome)
-        if rows.id not in self._rows:
-            self._rows[rows.id] = rows
-            self._labels[rows.id] = [self._numbered(row) for row in rows.labels]
+        self._keep(rows_of(outcome))
+
+    async def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    async def replay(self, entries: Sequence[Entry]) -> None:
+        """Apply what a journal kept; what was applied before changes nothing."""
+        await self.ping()
+        for entry in entries:
+            if not isinstance(entry, LateCost):
+                self._keep(entry)
+            else:
+                await self.late_cost_once(entry)
+
+    async def late_cost_once(self, entry: LateCost) -> bool:
+        """Add a late cost unless this addition was made before; False where the id is unknown."""
+        if entry.op in self._applied:
+            return True
+        self._applied.add(entry.op)
+        return await self.late_cost(entry.id, entry.nanousd)
 
     async def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every question of this embedding model and every team, oldest first, in batches."""
@@ -95,6 +114,21 @@ class MemoryHistory:
         rows.inference["late_cost_nanousd"] += nanousd
         return True
 
+    @property
+    def newest_label(self) -> int:
+        """The newest label's id; 0 = there is none."""
+        return max((row["id"] for rows in self._labels.values() for row in rows), default=0)
+
+    def labelled_after(self, label_id: int, embedding_model: str) -> list[StoredQuestion]:
+        """The questions of an embedding model that have a label newer than this one."""
+        newer = [id_ for id_, rows in self._labels.items() if any(row["id"] > label_id for row in rows)]
+        found = [self._rows[id_].inference for id_ in newer]
+        return [self._question(row) for row in found if _embedded(row, embedding_model)]
+
+    def holds(self, id: str) -> bool:  # noqa: A002 - the row's id
+        """Whether an embedded question of this id is here."""
+        return id in self._rows and self._rows[id].inference["embedding"] is not None
+
     async def ping(self) -> None:
         """Raise StoreUnavailable once closed."""
         if self._closed:
@@ -103,6 +137,11 @@ class MemoryHistory:
     async def aclose(self) -> None:
         """Take no more outcomes."""
         self._closed = True
+
+    def _keep(self, rows: Rows) -> None:
+        if rows.id not in self._rows:
+            self._rows[rows.id] = rows
+            self._labels[rows.id] = [self._numbered(row) for row in rows.labels]
 
     def _visible(self, id: str, caller: Caller) -> Rows | None:  # noqa: A002 - the row's id
         rows = self._rows.get(bare_id(id))
@@ -123,3 +162,34 @@ class MemoryHistory:
 
 def _embedded(row: Row, embedding_model: str) -> bool:
     return row["embedding"] is not None and row["embedding_model"] == embedding_model
+
+
+class MemoryFeed:
+    """The port `Feed` over a MemoryHistory.
+
+    Args:
+        history: the store.
+        embedding_model: whose questions.
+    """
+
+    def __init__(self, history: MemoryHistory, embedding_model: str) -> None:
+        self._history = history
+        self._model = embedding_model
+        self._seen = 0
+
+    async def begin(self) -> None:
+        """From now on `changed` tells what is labelled."""
+        self._seen = self._history.newest_label
+
+    def questions(self) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every stored question, oldest first, in batches."""
+        return self._history.questions(self._model)
+
+    async def changed(self) -> Sequence[StoredQuestion]:
+        """Questions labelled since the last call, with their labels of now; empty = no more yet."""
+        seen, self._seen = self._seen, self._history.newest_label
+        return self._history.labelled_after(seen, self._model)
+
+    async def gone(self, ids: Sequence[str]) -> Sequence[str]:
+        """Nothing ever goes from here but what never was."""
+        return [each for each in ids if not self._history.holds(each)]

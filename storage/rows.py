@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from storage.call_rows import Row
 
 HTTP_OK = 200
+#: An index entry has a size limit, and a sum by a longer tag is nobody's wish.
+TAG_CHARS = 200
 VECTOR_DTYPE = np.dtype("<f4")
 
 
@@ -43,6 +45,15 @@ class Rows:
     def id(self) -> str:
         """The request's id."""
         return str(self.inference["id"])
+
+    @property
+    def tags(self) -> tuple[Row, ...]:
+        """The tags once more, one row each, for the sums."""
+        head = {"inference_id": self.id, "created_at": self.inference["created_at"]}
+        return tuple({**head, "name": name, "value": value[:TAG_CHARS]} for name, value in self._pairs().items())
+
+    def _pairs(self) -> dict[str, str]:
+        return {str(name)[:TAG_CHARS]: str(value) for name, value in self.inference["tags"].items()}
 
 
 def rows_of(outcome: Outcome) -> Rows:

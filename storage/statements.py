@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.domain import Purpose
 from storage import clean
 from storage.rows import bare_id
-from storage.schema import attempt, inference, label
+from storage.schema import applied, attempt, inference, label, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Select, Update
+    from sqlalchemy import Select, Table, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from router.domain import Caller
+    from storage.entries import LateCost
     from storage.rows import Rows
 
 
@@ -34,15 +35,28 @@ async def insert_new(connection: AsyncConnection, group: Sequence[Rows]) -> None
     """
     by_id = {rows.id: rows for rows in reversed(group)}
     heads = [by_id[id_].inference for id_ in sorted(by_id)]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(inference).on_conflict_do_nothing(index_elements=["id"]).returning(inference.c.id)
+    if not heads:
+        return
+    statement = _insert(connection, inference).on_conflict_do_nothing().returning(inference.c.id)
     new = [by_id[id_] for id_ in (await connection.execute(statement, heads)).scalars()]
     for table, children in (
         (attempt, [row for rows in new for row in rows.attempts]),
         (label, [row for rows in new for row in rows.labels]),
+        (tag, [row for rows in new for row in rows.tags]),
     ):
         if children:
             await connection.execute(insert(table), children)
+
+
+async def add_once(connection: AsyncConnection, entry: LateCost, now: datetime) -> bool:
+    """Add a late cost unless this addition was made before; False where the id is unknown."""
+    noted = _insert(connection, applied).values(op=entry.op, created_at=now).on_conflict_do_nothing()
+    if (await connection.execute(noted.returning(applied.c.op))).first() is None:
+        return True
+    if (await connection.execute(add_late_cost(entry.id, entry.nanousd))).rowcount > 0:
+        return True
+    await connection.execute(delete(applied).where(applied.c.op == entry.op))  # its outcome may still come
+    return False
 
 
 def inference_of(id: str, caller: Caller) -> Select[Any]:  # noqa: A002 - the row's id
@@ -50,6 +64,18 @@ def inference_of(id: str, caller: Caller) -> Select[Any]:  # noqa: A002 - the ro
     columns = [column for column in inference.c if column.name != "embedding"]
     statement = select(*columns).where(inference.c.id == bare_id(id))
     return statement if caller.admin else statement.where(inference.c.team == clean.text(caller.team))
+
+
+def questions_of(embedding_model: str, ids: Sequence[str]) -> Select[Any]:
+    """Those of these requests that an index of this embedding model may hold.
+
+    `coalesce` keeps SQLite from its index by embedding model, which holds nearly every row.
+    """
+    return select(inference.c.id, inference.c.team, inference.c.created_at, inference.c.embedding).where(
+        inference.c.id.in_(ids),
+        func.coalesce(inference.c.embedding_model, "") == embedding_model,
+        inference.c.embedding.is_not(None),
+    )
 
 
 def attempts_of(id: str) -> Select[Any]:  # noqa: A002 - the row's id
@@ -104,6 +130,10 @@ def calls_of(ids: Sequence[str]) -> Select[Any]:
     left_out = {"answer", "prices", "dropped", "error", "why", "reason"}
     columns = [column for column in attempt.c if column.name not in left_out]
     return select(*columns).where(attempt.c.inference_id.in_(ids)).order_by(attempt.c.inference_id, attempt.c.position)
+
+
+def _insert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def add_late_cost(id: str, nanousd: int) -> Update:  # noqa: A002 - the row's id

@@ -7,6 +7,8 @@ import uuid
 import pytest
 from postgres_server import running_postgres
 
+from storage.journal import Journal
+from storage.journalled import JournalledHistory
 from storage.memory import MemoryHistory
 from storage.store import SqlHistory
 
@@ -28,7 +30,7 @@ def shared_postgresql_url(postgres):
 def postgresql_url(postgres, shared_postgresql_url):
     """One database for all tests of a worker, emptied after each; a test that leaves a lock behind fails here."""
     yield shared_postgresql_url
-    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", "TRUNCATE inference CASCADE", "gearbox")
+    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", "TRUNCATE inference, applied CASCADE", "gearbox")
 
 
 @pytest.fixture
@@ -62,11 +64,14 @@ async def sql_history(sql_url):
     await history.aclose()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-async def history(request):
-    if request.param == "memory":
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "journalled memory", "journalled sqlite"])
+async def history(request, tmp_path):
+    *journalled, kind = request.param.split()
+    if kind == "memory":
         opened = MemoryHistory(batch=2)
     else:
-        opened = await SqlHistory.open(request.getfixturevalue(f"{request.param}_url"), batch=2)
+        opened = await SqlHistory.open(request.getfixturevalue(f"{kind}_url"), batch=2)
+    if journalled:
+        opened = JournalledHistory(opened, await Journal.open(tmp_path / "journal"), patience_s=30)
     yield opened
     await opened.aclose()
