@@ -56,9 +56,9 @@ def questions() -> Iterator[Question]:
     yield Question("sum: a key's month", spend.of_key("key-7", *month), ("ix_inference_key_spend",))
     yield Question("sum: a team's day", spend.of_team("team-3", *day), ("ix_inference_team_spend",))
     yield Question("sum: a tag's day", spend.of_tag("app", "app-5", *day), ("ix_tag_name",))
-    yield Question(
-        "sum: everyone's day", spend.by_day(*day), ("ix_inference_spend", "ix_inference_text", "ix_inference_embedding")
-    )
+    # PostgreSQL 18 skips over the few policies, models or nulls that stand before the time in these.
+    by_time = ("ix_inference_text", "ix_inference_embedding", "ix_inference_policy")
+    yield Question("sum: everyone's day", spend.by_day(*day), ("ix_inference_spend", *by_time))
     yield Question("retention: old rows", retention.oldest(END - timedelta(days=400), 200), ("ix_inference_spend",))
     yield Question("retention: old text", retention.oldest_text(month[0], 200), ("ix_inference_text",))
 
