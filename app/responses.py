@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 import structlog
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from app.errors import body_of, headers_of, status_of
@@ -60,7 +61,9 @@ async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Rece
         watcher.cancel()
     if outcome.error is not None:
         return error_response(outcome.error, run.request.id, outcome)
-    return json_response(200, shape(outcome, extras), headers(outcome))
+    answer = json_response(200, shape(outcome, extras), headers(outcome))
+    answer.background = BackgroundTask(_told, desk, run)
+    return answer
 
 
 class Writer(Protocol):
@@ -105,6 +108,7 @@ class EventResponse(Response):
             self._desk.leave(self._run)
         finally:
             watcher.cancel()
+            self._desk.told(self._run)
 
     async def _watch(self, receive: Receive) -> None:
         await until_gone(receive)
@@ -177,6 +181,10 @@ class EventResponse(Response):
                 for part in self._writer.finish(outcome):
                     await _write(send, part)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _told(desk: Desk, run: LiveRun) -> None:
+    desk.told(run)
 
 
 def _our_fault(request_id: str) -> GearboxError:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EMPTY = "empty"
 LENGTH = "length"
+#: Every check's name: an operator's verifier has another.
+CHECKS = frozenset({EMPTY, LENGTH, "content_filter", "refusal", "json", "json_schema", "tool"})
 #: Reasons are shown in decisions; a model's own text in them is kept this short.
 _MAX_REASON = 200
 #: Seconds that one `pattern` of a client's schema may take.

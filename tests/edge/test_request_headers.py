@@ -31,7 +31,7 @@ BAD = [
     *(("x-gearbox-min-tier", value) for value in ("", "tiny", "Small", "small medium")),
     *(("x-gearbox-max-tier", value) for value in ("", "huge", "x" * 300)),
     *(("x-gearbox-max-latency-s", value) for value in ("", "soon", "0", "-1", "nan", "inf", "5s")),
-    *(("x-gearbox-stream", value) for value in ("", "optimistic", "adaptive", "Hold", "live")),
+    *(("x-gearbox-stream", value) for value in ("", "fast", "Optimistic", "Hold", "live")),
     *(("x-gearbox-policy", value) for value in ("", "three-tier", "skill", "gpt-4o", "always:huge", "small")),
     *(("x-gearbox-tags", value) for value in ("", "app", "=x", "a=1,a=2", "a b=1", "x=" + "y" * 300)),
     ("x-gearbox-tags", ",".join(f"t{number}=1" for number in range(17))),
