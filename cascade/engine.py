@@ -191,6 +191,11 @@ class Engine:
         await self._record_late(late)
         return late
 
+    def found_wrong(self, request_id: str) -> None:
+        """Somebody who knows says that a served answer is wrong: its conversation need not stay where it is."""
+        if self._conversations is not None:
+            self._conversations.rejected(request_id)
+
     def _purse(self, request: Request) -> Purse:
         return Purse(request.wishes.cap_nanousd)
 
@@ -223,8 +228,8 @@ class Engine:
         in_force = await self._history.late(late)
         if in_force:
             await self.relearn(request.id, in_force, request.caller.team)
-        if self._conversations is not None and late.attempt.verdict is Verdict.INVALID:
-            self._conversations.rejected(request.id)
+        if late.attempt.verdict is Verdict.INVALID:
+            self.found_wrong(request.id)
         for observer in self._observers:
             try:
                 observer.observe_late(late)

@@ -49,7 +49,6 @@ class CommandCheck:
                 await _end(transport, process)
         return _said(process.returncode, output)
 
-
     async def _started(self) -> tuple[asyncio.SubprocessTransport, Process]:
         """As `asyncio.create_subprocess_exec`, which keeps the transport to itself; `_end` has to close it."""
         loop = asyncio.get_running_loop()

@@ -40,7 +40,7 @@ def finished(served, when=Judging.AFTER, **changes):
 
 OWING = {
     "a start tier's answer": (finished(answered("small")), True),
-    "the highest tier it may use, below the top": (finished(answered("small"), **{}), True),
+    "the highest tier it may use, below the top": (finished(answered("small")), True),
     "the full ladder's top": (finished(answered("large")), False),
     "one that a verifier rejected": (finished(answered("small", verdict=Verdict.INVALID)), False),
     "one that a verifier accepted": (finished(answered("small", verdict=Verdict.VALID)), False),

@@ -154,8 +154,12 @@ async def test_a_late_command_is_killed_with_everything_it_started(tmp_path):
     judged = await examiner.examine(request(), answered("small"))
     (result,) = judged.checks
     assert (result.outcome, "longer than 1.5 s" in result.reason) == (ABSTAINED, True)
-    for pid in note.read_text().split():
+    for pid in read(note).split():
         await gone(int(pid))
+
+
+def read(path):
+    return path.read_text()
 
 
 async def test_a_grandchild_does_not_outlive_a_command_that_ended(tmp_path):
@@ -165,7 +169,7 @@ async def test_a_grandchild_does_not_outlive_a_command_that_ended(tmp_path):
         f" stdout=subprocess.DEVNULL); open({str(note)!r}, 'w').write(str(child.pid))"
     )
     assert (await look(python(source))).outcome is VALID
-    await gone(int(note.read_text()))
+    await gone(int(read(note)))
 
 
 async def gone(pid):
@@ -173,7 +177,7 @@ async def gone(pid):
     for _ in range(100):
         try:
             os.kill(pid, 0)
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            state = read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[0]
         except (ProcessLookupError, FileNotFoundError):
             return
         if state == "Z":

@@ -40,8 +40,12 @@ CASES = {
         talk("medium", tool_result=True, warm=False), "small", "medium", "called the tools"
     ),
     "the same tier is told as such": Case(talk("small"), "small", "small", "there already"),
-    "want of knowledge leads no one down": Case(talk("medium"), "small", "medium", "nothing is known", False),
-    "want of knowledge leads up where the policy says so": Case(talk("medium"), "large", "large", "wanted", False),
+    "want of knowledge leads no one down": Case(
+        talk("medium"), "small", "medium", "nothing is known", by_evidence=False
+    ),
+    "want of knowledge leads up where the policy says so": Case(
+        talk("medium"), "large", "large", "wanted", by_evidence=False
+    ),
     "up, warm and nearly good enough: stay": Case(
         talk("small"), "medium", "small", "near enough", estimates={"small": 0.66, "medium": 0.8}
     ),

@@ -5,8 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from router.conversations import Conversations
-from router.domain import Attempt, Call, Caller, CostSource, Deliver, Outcome, Purpose, Request, Run, Tier, Verdict
-from router.domain import Answer, Wishes
+from router.domain import (
+    Answer,
+    Attempt,
+    Call,
+    Caller,
+    CostSource,
+    Deliver,
+    Outcome,
+    Purpose,
+    Request,
+    Run,
+    Tier,
+    Verdict,
+    Wishes,
+)
 from router.ports import StoredTurn
 from router.pricing import Usage
 
