@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from cascade.simulated.problems import Problem
+    from router.ports import Embedder
 
 QUESTIONS = 12
 _SEED = 7
@@ -60,25 +61,34 @@ class Totals:
 def demo() -> int:
     """Run it; 1 where a request failed."""
     configure("error", "console")
-    return asyncio.run(_demo(Console(highlight=False)))
+    return asyncio.run(ride(Console(highlight=False)))
 
 
-async def _demo(console: Console) -> int:
+async def ride(console: Console, embedder: Embedder | None = None) -> int:
+    """Serve, ask, print; 1 where a request failed.
+
+    Args:
+        console: where it is told.
+        embedder: instead of the built-in model.
+    """
     console.print(f"[bold]Gearbox {__version__}[/] demo: a real server, [bold]simulated[/] tiers, no key needed.")
     with tempfile.TemporaryDirectory(prefix="gearbox-demo-") as folder:
-        async with _serving(Path(folder)) as base, httpx.AsyncClient(base_url=base, timeout=_STARTUP_S) as client:
+        async with (
+            _serving(Path(folder), embedder) as base,
+            httpx.AsyncClient(base_url=base, timeout=_STARTUP_S) as client,
+        ):
             with console.status("loading the embedding model, which finds similar past questions"):
                 await _ready(client)
-            totals = await _ride(client, console)
+            totals = await _ask_all(client, console)
     _conclude(totals, console)
     return 0 if totals.asked == QUESTIONS else 1
 
 
 @asynccontextmanager
-async def _serving(folder: Path) -> AsyncIterator[str]:
+async def _serving(folder: Path, embedder: Embedder | None) -> AsyncIterator[str]:
     """Serve on a free loopback port until the block ends."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        app = create_app(partial(open_services, _plan(folder)))
+        app = create_app(partial(open_services, _plan(folder), embedder=embedder))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -104,7 +114,7 @@ async def _ready(client: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _ride(client: httpx.AsyncClient, console: Console) -> Totals:
+async def _ask_all(client: httpx.AsyncClient, console: Console) -> Totals:
     """Ask one question after the other, and print each line as soon as it is answered."""
     totals = Totals()
     _print(console, "[bold]question[/]", *(f"[bold]{name}[/]" for name in _COLUMNS))
