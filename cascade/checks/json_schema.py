@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import orjson
-from jsonschema.validators import validator_for
-from referencing.jsonschema import EMPTY_REGISTRY
 
 from cascade.checks.said import invalid, valid
+from cascade.verifiers import schema_checker
 from router.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,12 +27,10 @@ class SchemaCheck:
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        kind = validator_for(schema, default=jsonschema.Draft202012Validator)
         try:
-            kind.check_schema(schema)
+            self._checker = schema_checker(schema)
         except jsonschema.SchemaError as error:
             raise ConfigError(f"is no JSON schema: {error.message}", param="schema") from error
-        self._validator = kind(schema, registry=EMPTY_REGISTRY)
 
     async def look(self, request: Request, text: str) -> Said:  # noqa: ARG002 - the schema is the operator's alone
         """Parse and validate."""
@@ -41,5 +38,5 @@ class SchemaCheck:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             return invalid(f"not JSON: {error}")
-        wrong = jsonschema.exceptions.best_match(self._validator.iter_errors(value))
+        wrong = jsonschema.exceptions.best_match(self._checker.iter_errors(value))
         return valid("it fits the schema") if wrong is None else invalid(f"{wrong.message} at {wrong.json_path}")

@@ -62,8 +62,7 @@ def test_an_unknown_header_of_ours_is_a_400_that_names_those_there_are(http):
     [
         ("x-gearbox-policy", "three-tier", ["auto", "llm-at", "two-tier", "always:small"]),
         ("x-gearbox-policy", "skill", ["auto", "llm-at", "skills"]),
-        ("x-gearbox-stream", "optimistic", ["hold", "direct"]),
-        ("x-gearbox-stream", "adaptive", ["hold", "direct"]),
+        ("x-gearbox-stream", "live", ["hold", "optimistic", "direct", "adaptive"]),
         ("x-gearbox-min-tier", "tiny", ["small", "medium", "large"]),
     ],
 )
