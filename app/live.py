@@ -94,8 +94,13 @@ class Desk:
         self._running: dict[asyncio.Task[Outcome], LiveRun] = {}
         self._late: dict[asyncio.Task[None], LiveRun] = {}
 
-    def start(self, request: Request) -> LiveRun:
-        """Start serving a request."""
+    def start(self, request: Request, *, judge_later: bool = True) -> LiveRun:
+        """Start serving a request.
+
+        Args:
+            request: what to serve.
+            judge_later: False = an answer that is served unjudged stays so; its cap is shared with other runs.
+        """
         limit = request.wishes.max_latency_s
         run = LiveRun(request, Brake(None if limit is None else time.monotonic() + limit))
         task = asyncio.create_task(self._engine.handle(request, run, run.brake))
@@ -103,7 +108,8 @@ class Desk:
         self._running[task] = run
         task.add_done_callback(self._running.pop)
         task.add_done_callback(lambda _: run.items.put_nowait(Finished()))
-        task.add_done_callback(lambda task: self._judge_later(run, task))
+        if judge_later:
+            task.add_done_callback(lambda task: self._judge_later(run, task))
         return run
 
     def told(self, run: LiveRun) -> None:

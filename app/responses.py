@@ -17,7 +17,7 @@ from cascade.sse import comment
 from router.errors import GearboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -61,9 +61,18 @@ async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Rece
         watcher.cancel()
     if outcome.error is not None:
         return error_response(outcome.error, run.request.id, outcome)
-    answer = json_response(200, shape(outcome, extras), headers(outcome))
-    answer.background = BackgroundTask(_told, desk, run)
-    return answer
+    return telling(json_response(200, shape(outcome, extras), headers(outcome)), desk, [run])
+
+
+def telling(response: Response, desk: Desk, runs: Sequence[LiveRun]) -> Response:
+    """The response, which lets these runs' late verdicts begin once its last byte has left."""
+
+    async def told() -> None:
+        for run in runs:
+            desk.told(run)
+
+    response.background = BackgroundTask(told)
+    return response
 
 
 class Writer(Protocol):
@@ -181,10 +190,6 @@ class EventResponse(Response):
                 for part in self._writer.finish(outcome):
                     await _write(send, part)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _told(desk: Desk, run: LiveRun) -> None:
-    desk.told(run)
 
 
 def _our_fault(request_id: str) -> GearboxError:

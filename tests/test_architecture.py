@@ -58,7 +58,7 @@ RULES = (
     everywhere_but("cascade/litellm_adapter.py", barred=frozenset({"litellm"})),
     everywhere_but("router/index.py", barred=frozenset({"faiss"})),
     everywhere_but("router/embedding.py", barred=frozenset({"torch", "sentence_transformers", "transformers"})),
-    # litellm is told through the environment alone not to ask the net at import. The command verifier needs os.killpg; it
+    # litellm is told through the environment alone not to ask the net at import. The command verifier needs killpg; it
     # reads no environment and hands none on.
     everywhere_but(
         "app/settings.py",

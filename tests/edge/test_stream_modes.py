@@ -193,3 +193,19 @@ def test_the_story_and_its_words_tell_the_late_verdict(gearbox, http):
     story = http.get(f"/v1/decisions/{row['id']}").json()
     assert story["late_cost_nanousd"] == row["late_cost_nanousd"]
     assert "Afterwards, for learning only, small's answer was rejected by judge medium" in story["rationale"]
+
+
+@pytest.mark.parametrize(("cap", "judged"), [({}, 2), ({"x-gearbox-budget-usd": "0.05"}, 0)], ids=["free", "capped"])
+def test_prompts_asked_together_are_judged_afterwards_unless_they_share_a_cap(gearbox, http, cap, judged):
+    tag = f"together-{judged}"
+    body = {"model": "auto", "prompt": [EASY, HARD], "max_tokens": 50}
+    reply = http.post("/v1/completions", json=body, headers={**OPTIMISTIC, **cap, "x-gearbox-tags": f"who={tag}"})
+    assert reply.status_code == 200, reply.text
+    end = time.monotonic() + (5 if judged else 0.5)
+    while True:
+        rows = gearbox.sql("SELECT * FROM inference WHERE json_extract(tags, '$.who') = ?", tag)
+        late = [row for row in rows if row["late_cost_nanousd"] > 0]
+        if len(late) > judged or time.monotonic() > end or (judged and len(late) == judged):
+            break
+        time.sleep(0.05)
+    assert (len(rows), len(late)) == (2, judged)
