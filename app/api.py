@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from app.services import Services
 
 router = APIRouter()
+#: Feedback below this says that the answer was wrong.
+WRONG_BELOW = 0.5
 PRODUCT = {"product": "gearbox", "version": __version__}
 
 
@@ -87,6 +89,8 @@ async def give_feedback(http: Request) -> Response:
     if given is None:
         raise NotFound(f"no answered request {request_id[:80]!r} here for this key", param="id")
     await services.engine.relearn(request_id, given.labels, given.team)
+    if score < WRONG_BELOW:
+        services.engine.found_wrong(request_id)
     told = [
         {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source}
         for label in given.labels

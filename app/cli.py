@@ -81,6 +81,14 @@ def serve(
 
 
 @app.command()
+def demo() -> None:
+    """Show what it does: a dozen questions through a real server with simulated tiers; needs no key, spends nothing."""
+    from app.demo import demo as run  # noqa: PLC0415 - heavy
+
+    sys.exit(run())
+
+
+@app.command()
 def doctor(config: _Config = None) -> None:
     """Check configuration, keys, prices, priors, store, index, embedding and upstreams; each with its fix."""
     from app.doctor import examine  # noqa: PLC0415 - heavy

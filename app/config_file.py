@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from app import config_lines, litellm_config
+from app import config_lines, litellm_config, verifiers
 from app.settings import Config
 from router.endpoints import is_vendor_host
 from router.errors import ConfigError, RequestError
@@ -221,7 +221,7 @@ def _allowed(path: tuple[str | int, ...]) -> list[str]:
             continue
         annotation = model.model_fields[part].annotation
         model = next(_models(annotation))
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -272,6 +272,7 @@ def _faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | in
     yield from _policy_faults(config, policies)
     yield from _key_faults(config)
     yield from _address_faults(config)
+    yield from verifiers.faults(config.verifiers)
 
 
 def _tier_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -1,6 +1,7 @@
 """Runs in flight: each is a task of its own, so that a client that leaves ends nothing but its own waiting.
 
-wire.md, Clients: after a disconnect no new paid call starts, and the one running lives `linger_s` more.
+wire.md, Clients: after a disconnect no new paid call starts, and the one running lives `linger_s` more. What is judged
+for learning only begins after the last byte has left and then goes on, whatever the client does (`Late`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import structlog
+
 from cascade.brake import Brake
+from router.errors import GearboxError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.engine import Engine
     from router.domain import Outcome, Request
+
+
+_log = structlog.get_logger("gearbox.late")
+
+#: How long a late verdict waits for the last byte to leave, where a client reads slowly.
+LAST_BYTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class LiveRun:
     brake: Brake
     items: asyncio.Queue[Item] = field(default_factory=asyncio.Queue)
     task: asyncio.Task[Outcome] | None = None
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def progress(self, note: str) -> None:
         """Queue a note."""
@@ -81,9 +92,15 @@ class Desk:
         self._engine = engine
         self._linger_s = linger_s
         self._running: dict[asyncio.Task[Outcome], LiveRun] = {}
+        self._late: dict[asyncio.Task[None], LiveRun] = {}
 
-    def start(self, request: Request) -> LiveRun:
-        """Start serving a request."""
+    def start(self, request: Request, *, judge_later: bool = True) -> LiveRun:
+        """Start serving a request.
+
+        Args:
+            request: what to serve.
+            judge_later: False = an answer that is served unjudged stays so; its cap is shared with other runs.
+        """
         limit = request.wishes.max_latency_s
         run = LiveRun(request, Brake(None if limit is None else time.monotonic() + limit))
         task = asyncio.create_task(self._engine.handle(request, run, run.brake))
@@ -91,7 +108,13 @@ class Desk:
         self._running[task] = run
         task.add_done_callback(self._running.pop)
         task.add_done_callback(lambda _: run.items.put_nowait(Finished()))
+        if judge_later:
+            task.add_done_callback(lambda task: self._judge_later(run, task))
         return run
+
+    def told(self, run: LiveRun) -> None:
+        """The last byte has left, or nobody reads it: what is judged for learning only may begin."""
+        run.told.set()
 
     def leave(self, run: LiveRun) -> None:
         """The client has gone: no new call, and the running one has `linger_s` left."""
@@ -103,11 +126,32 @@ class Desk:
         run.task.add_done_callback(_seen)
 
     async def drain(self) -> None:
-        """Wait for every run, at shutdown: no connection is open any more, so every client has gone."""
+        """Wait for every run and every late verdict, at shutdown: no connection is open, so every client has gone."""
         for run in tuple(self._running.values()):
             self.leave(run)
-        while self._running:
-            await asyncio.wait(self._running)
+        while self._running or self._late:
+            for run in self._late.values():
+                run.told.set()
+            await asyncio.wait([*self._running, *self._late])
+
+    def _judge_later(self, run: LiveRun, task: asyncio.Task[Outcome]) -> None:
+        if task.cancelled() or task.exception() is not None or not self._engine.owes_a_verdict(task.result()):
+            return
+        late = asyncio.get_running_loop().create_task(self._afterwards(run, task.result()))
+        self._late[late] = run
+        late.add_done_callback(self._late.pop)
+
+    async def _afterwards(self, run: LiveRun, outcome: Outcome) -> None:
+        try:
+            async with asyncio.timeout(LAST_BYTE_S):
+                await run.told.wait()
+        except TimeoutError:
+            _log.info("a client takes long to read its answer", request=run.request.id)
+        try:
+            # A brake of its own: this answer's client may be gone for good reasons. Its time limit stays.
+            await self._engine.afterwards(outcome, Brake(run.brake.deadline))
+        except GearboxError as error:
+            _log.warning("a late verdict is lost", request=run.request.id, error=error.message)
 
 
 def _seen(task: asyncio.Task[Outcome]) -> None:

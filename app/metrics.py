@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from router.domain import Attempt, Call, Outcome
+    from router.domain import Afterwards, Attempt, Call, CheckResult, Outcome
 
 #: Seconds; from 10 ms to 10 min.
 _DURATIONS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -49,6 +49,8 @@ class Metrics:
             "time_to_first_token_seconds", "First token of a streamed call", _DURATIONS, "tier"
         )
         self._attempts = self._counter("attempts", "Rungs asked, by what became of the answer", "tier", "verdict")
+        self._late = self._counter("late_verdicts", "Answers judged after they were served", "tier", "verdict")
+        self._checks = self._counter("verifier_outcomes", "The operator's verifiers", "verifier", "outcome")
         self._escalations = self._counter("escalations", "Shifts from one rung to another", "from", "to", "why")
         self._starts = self._counter("start_tier", "Requests by the rung they started at", "tier")
         self._tokens = self._counter("tokens", "Tokens billed", "tier", "kind")
@@ -84,6 +86,13 @@ class Metrics:
         if outcome.delivered.stopped is Stop.BUDGET:
             self._stops.labels("request").inc()
 
+    def observe_late(self, late: Afterwards) -> None:
+        """Count what was spent after an answer; the attempt itself was counted as the client was told."""
+        for call in late.calls:
+            self._call(call)
+        self._late.labels(late.attempt.tier, late.attempt.verdict).inc()
+        self._checked(late.attempt.checks)
+
     def exposition(self) -> tuple[bytes, str]:
         """(text, media type) of a scrape."""
         registry = self.registry
@@ -94,8 +103,13 @@ class Metrics:
 
     def _attempt(self, attempt: Attempt) -> None:
         self._attempts.labels(attempt.tier, attempt.verdict).inc()
+        self._checked(attempt.checks)
         if attempt.error is not None:
             self._upstream_errors.labels(attempt.tier, attempt.error.code or type(attempt.error).__name__).inc()
+
+    def _checked(self, checks: tuple[CheckResult, ...]) -> None:
+        for check in checks:
+            self._checks.labels(check.verifier, check.outcome).inc()
 
     def _call(self, call: Call) -> None:
         self._cost.labels(call.tier, call.purpose).inc(call.cost_nanousd or 0)

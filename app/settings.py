@@ -176,6 +176,43 @@ class HistoryConfig(Section):
     scope: Literal["team", "global"] = "team"
 
 
+class VerifierMatchConfig(Section):
+    """Which requests a verifier looks at; all that is given must fit, nothing given = every request."""
+
+    tag: Text | None = None
+    model: Text | None = None
+    schema_: Annotated[Text | None, Field(alias="schema")] = None
+
+
+class VerifierConfig(Section):
+    """A check of the operator's own, before the judge. Its kind says which of the lower keys it has."""
+
+    name: Name
+    kind: Literal["json_schema", "regex", "command", "http"]
+    match: VerifierMatchConfig = VerifierMatchConfig()
+    replaces_judge: bool = False
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+    pattern: Text | None = None
+    expect: Literal["match", "no_match"] = "match"
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    url: Url | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class StreamConfig(Section):
+    """`optimistic_from`: the P(valid) of the first tier from which `adaptive` shows its answer before it is judged."""
+
+    optimistic_from: Share = 0.75
+
+
+class SessionsConfig(Section):
+    """How long a vendor's prompt cache lives after its last use, and how long a conversation keeps its tier."""
+
+    warm_s: Annotated[float, Field(ge=0, le=86_400)] = 300
+    remembered_s: Annotated[float, Field(ge=0, le=604_800)] = 3600
+
+
 class ExtrasConfig(Section):
     """Our two additions to OpenAI's bodies."""
 
@@ -228,6 +265,9 @@ class Config(Section):
     embedding: EmbeddingConfig = EmbeddingConfig()
     judge: JudgeConfig = JudgeConfig()
     history: HistoryConfig = HistoryConfig()
+    verifiers: tuple[VerifierConfig, ...] = ()
+    stream: StreamConfig = StreamConfig()
+    sessions: SessionsConfig = SessionsConfig()
     server: ServerConfig = ServerConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     retries: RetriesConfig = RetriesConfig()

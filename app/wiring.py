@@ -12,6 +12,7 @@ import httpx
 import structlog
 from httpx_aiohttp import AiohttpTransport
 
+from app import verifiers
 from app.aliases import ModelNames
 from app.auth import StaticKeys
 from app.live import Desk
@@ -21,6 +22,8 @@ from app.services import Services
 from app.store import follow, open_history, open_index, watch
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
+from cascade.checks.command import AT_ONCE
+from cascade.checks.examiner import Examiner
 from cascade.deployments import Deployments
 from cascade.embeddings import Embeddings
 from cascade.embeddings_local import LocalEmbeddings
@@ -34,6 +37,7 @@ from cascade.litellm_adapter import LiteLLM
 from cascade.openai_compat import OpenAICompatible
 from cascade.runner import Runner
 from cascade.simulated import SimulatedUpstream
+from router.conversations import Conversations
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
 from router.endpoints import Secret
@@ -88,11 +92,13 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         ladder.tiers,
         plan.policy,
         starter,
-        Runner(tiers, Generator(caller), judge),
+        Runner(tiers, Generator(caller), judge, _examiner(config, stack)),
         history,
         [metrics],
         knowledge=knowledge,
+        conversations=await _conversations(config, history),
         judge_fails_open=config.judge.fail == "open",
+        optimistic_from=config.stream.optimistic_from,
     )
     desk = Desk(engine, config.server.linger_s)
     stack.push_async_callback(desk.drain)
@@ -132,6 +138,22 @@ async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledg
     except StoreUnavailable as error:  # serving goes on without the database, and so does learning margins
         _log.warning("margins start anew", why=error.message)
     return knowledge
+
+
+def _examiner(config: Config, stack: AsyncExitStack) -> Examiner:
+    """The operator's verifiers; their endpoints get a client that knows none of the upstreams' keys."""
+    client = httpx.AsyncClient()
+    stack.push_async_callback(client.aclose)
+    return Examiner(verifiers.build(config.verifiers, client, asyncio.Semaphore(AT_ONCE)))
+
+
+async def _conversations(config: Config, history: History) -> Conversations:
+    conversations = Conversations(config.sessions.warm_s, config.sessions.remembered_s)
+    try:
+        conversations.load(await history.turns(conversations.since))
+    except StoreUnavailable as error:
+        _log.warning("conversations start anew", why=error.message)
+    return conversations
 
 
 def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[str, ChatModel]:

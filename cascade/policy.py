@@ -171,7 +171,9 @@ def judge_or_deliver(run: Run, estimates: Mapping[str, float]) -> Decision:
 
 def why_unjudged(run: Run, last: Attempt) -> str | None:
     """Why an answer is served without a verdict; None where one is wanted."""
-    if run.judging is not Judging.BEFORE:
+    if run.judging is Judging.AFTER:
+        return f"{last.tier}'s answer is served as it comes; what is judged afterwards is for learning only"
+    if run.judging is Judging.NEVER:
         return f"{last.tier}'s answer is served as it is: judging is off for this request"
     if last.tier == run.top:
         return f"{last.tier} is the top tier, whose answers are not judged"

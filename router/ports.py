@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from router.domain import Caller, Label, Neighbour, Outcome
+    from router.domain import Afterwards, Caller, Label, Neighbour, Outcome
     from router.margins_state import Past
     from router.pricing import Usage
 
@@ -136,6 +136,23 @@ class StoredQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTurn:
+    """The last turn of one conversation: who answered it, how long it was (tokens) and when (seconds since the epoch).
+
+    `rejected`: its answer was served although it was found to be wrong.
+    """
+
+    key_id: str
+    session: str
+    tier: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    answered_at: float
+    rejected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """A question's labels after feedback, and the team whose question it is."""
 
@@ -183,6 +200,15 @@ class History(Protocol):
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
         """Add what was spent for a request after its answer; False where the id is unknown."""
 
+    async def late(self, late: Afterwards) -> Sequence[Label] | None:
+        """Store what came to light after the answer: calls, cost, verdict, labels; the question's labels now.
+
+        None where the id is unknown.
+        """
+
+    async def turns(self, since: float) -> Sequence[StoredTurn]:
+        """The last answered turn of each conversation that was active since then (seconds since the epoch)."""
+
     @property
     def backlog(self) -> int:
         """How many outcomes wait to be written."""
@@ -199,3 +225,6 @@ class Observer(Protocol):
 
     def observe(self, outcome: Outcome) -> None:
         """Take note of one outcome."""
+
+    def observe_late(self, late: Afterwards) -> None:
+        """Take note of what was judged after its answer was served."""

@@ -15,7 +15,7 @@ from storage import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.domain import Attempt, Outcome
+    from router.domain import Afterwards, Attempt, Outcome
     from router.pricing import Price, Rates, Usage
 
 Row: TypeAlias = dict[str, Any]
@@ -41,6 +41,13 @@ def attempt_rows(outcome: Outcome, inference_id: str) -> Iterator[Row]:
         yield {"inference_id": inference_id, "position": position, **row}
 
 
+def late_rows(late: Afterwards, inference_id: str, first_position: int) -> Iterator[Row]:
+    """One row per call of a judge that was asked after the answer; the rung's own row stays as the client was told."""
+    keep_text = late.request.wishes.store
+    for place, row in enumerate(_judged(late.calls, late.attempt, late.rung, keep_text)):
+        yield {"inference_id": inference_id, "position": first_position + place, **row}
+
+
 def _all(outcome: Outcome, keep_text: bool) -> Iterator[Row]:
     for call in outcome.extra_calls:
         yield _row(call, None, {"verdict": Verdict.ERROR.value if call.error else None}, keep_text)
@@ -59,8 +66,12 @@ def _generate_rows(attempt: Attempt, rung: int, keep_text: bool) -> Iterator[Row
 
 
 def _judge_rows(attempt: Attempt, rung: int, keep_text: bool) -> Iterator[Row]:
-    for place, call in enumerate(attempt.judge_calls, start=1):
-        decided = place == len(attempt.judge_calls) and attempt.verdict_by.startswith("judge:")
+    return _judged(attempt.judge_calls, attempt, rung, keep_text)
+
+
+def _judged(calls: tuple[Call, ...], attempt: Attempt, rung: int, keep_text: bool) -> Iterator[Row]:
+    for place, call in enumerate(calls, start=1):
+        decided = place == len(calls) and attempt.verdict_by.startswith("judge:")
         verdict = attempt.verdict if decided else Verdict.ERROR
         yield _row(call, rung, {"verdict": verdict.value}, keep_text)
 

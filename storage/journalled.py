@@ -33,9 +33,9 @@ from storage.rows import rows_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from router.domain import Caller, Outcome
+    from router.domain import Afterwards, Caller, Label, Outcome
     from router.margins_state import Past
-    from router.ports import Feedback, StoredQuestion
+    from router.ports import Feedback, StoredQuestion, StoredTurn
     from storage.entries import Entry
     from storage.journal import Journal
 
@@ -143,6 +143,27 @@ class JournalledHistory:
     def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every stored question of this embedding model, oldest first, in batches."""
         return self.store.questions(embedding_model)
+
+    async def late(self, late: Afterwards) -> Sequence[Label] | None:
+        """Store a verdict that came after the answer; the question's labels now, None where the id is unknown.
+
+        While the database is away, or the outcome itself still waits to be replayed, the money is journalled and the
+        verdict, which was for learning only, is let go.
+        """
+        self._check_open()
+        if not self._away and not self.backlog:
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    return await self.store.late(late)
+            except _AWAY as error:
+                self._lost(error)
+        _log.warning("a late verdict is lost, its cost is kept", request=late.request.id)
+        await self.late_cost(late.request.id, late.cost_nanousd)
+        return None
+
+    async def turns(self, since: float) -> Sequence[StoredTurn]:
+        """The last answered turn of each conversation that was active since then."""
+        return await self.store.turns(since)
 
     def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
         """(team, past) of every finished request of these policies, oldest first, in batches."""

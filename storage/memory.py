@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from router.domain import Purpose
 from router.errors import StoreUnavailable
-from router.ports import Feedback, StoredQuestion
+from router.ports import Feedback, StoredQuestion, StoredTurn
 from storage import clean
 from storage.entries import LateCost
 from storage.labels import by_model, resolved
 from storage.pasts import past
-from storage.rows import bare_id, feedback_row, rows_of, unpacked
+from storage.rows import bare_id, feedback_row, late_rows_of, rows_of, turn_of, unpacked
 from storage.story import story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from router.domain import Caller, Outcome
+    from router.domain import Afterwards, Caller, Label, Outcome
     from router.margins_state import Past
     from storage.call_rows import Row
     from storage.entries import Entry
@@ -129,6 +131,25 @@ class MemoryHistory:
         """Whether an embedded question of this id is here."""
         return id in self._rows and self._rows[id].inference["embedding"] is not None
 
+    async def late(self, late: Afterwards) -> Sequence[Label] | None:
+        """Keep a verdict that came after the answer; the question's labels now, None where the id is unknown."""
+        rows = self._rows.get(bare_id(late.request.id))
+        if rows is None:
+            return None
+        more = late_rows_of(late, len(rows.attempts), datetime.fromtimestamp(self._clock(), UTC))
+        rows.inference["late_cost_nanousd"] += more.cost_nanousd
+        rows.inference["evidence"] = {**rows.inference["evidence"], "late": more.verdict}
+        self._rows[rows.id] = replace(rows, attempts=(*rows.attempts, *more.attempts))
+        self._labels[rows.id] += [self._numbered(row) for row in more.labels]
+        return resolved(self._labels[rows.id])
+
+    async def turns(self, since: float) -> Sequence[StoredTurn]:
+        """The last answered turn of each conversation that was active since then."""
+        found = [rows for rows in self._rows.values() if _is_turn(rows.inference, since)]
+        found.sort(key=lambda rows: (rows.inference["created_at"], rows.id))
+        last = {(rows.inference["key_id"], rows.inference["session"]): rows for rows in found}
+        return tuple(turn_of({**rows.inference, "verdict": _served_verdict(rows)}) for rows in last.values())
+
     async def ping(self) -> None:
         """Raise StoreUnavailable once closed."""
         if self._closed:
@@ -193,3 +214,17 @@ class MemoryFeed:
     async def gone(self, ids: Sequence[str]) -> Sequence[str]:
         """Nothing ever goes from here but what never was."""
         return [each for each in ids if not self._history.holds(each)]
+
+
+def _is_turn(row: Row, since: float) -> bool:
+    answered = row["session"] is not None and row["served_tier"] is not None
+    return answered and row["created_at"].timestamp() >= since
+
+
+def _served_verdict(rows: Rows) -> str | None:
+    served = [
+        row["verdict"]
+        for row in rows.attempts
+        if row["tier"] == rows.inference["served_tier"] and row["purpose"] == Purpose.GENERATE.value
+    ]
+    return served[-1] if served else None

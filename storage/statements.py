@@ -140,3 +140,30 @@ def add_late_cost(id: str, nanousd: int) -> Update:  # noqa: A002 - the row's id
     """Add to what was spent after the answer; the database adds, so that two additions at once both count."""
     more = inference.c.late_cost_nanousd + nanousd
     return update(inference).where(inference.c.id == bare_id(id)).values(late_cost_nanousd=more)
+
+
+def stored(id: str) -> Select[Any]:  # noqa: A002 - the row's id
+    """One request's evidence, and how many calls it made."""
+    calls = select(func.count()).select_from(attempt).where(attempt.c.inference_id == bare_id(id)).scalar_subquery()
+    return select(inference.c.evidence, calls.label("calls")).where(inference.c.id == bare_id(id))
+
+
+def turns_since(since: datetime) -> Select[Any]:
+    """The answered turns of conversations, oldest first, each with the verdict of the answer that was served."""
+    verdict = (
+        select(attempt.c.verdict)
+        .where(
+            attempt.c.inference_id == inference.c.id,
+            attempt.c.tier == inference.c.served_tier,
+            attempt.c.purpose == Purpose.GENERATE.value,
+        )
+        .order_by(attempt.c.position.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    columns = ("key_id", "session", "served_tier", "served_model", "prompt_tokens", "completion_tokens", "evidence")
+    return (
+        select(*(inference.c[name] for name in (*columns, "created_at", "latency_s")), verdict.label("verdict"))
+        .where(inference.c.created_at >= since, inference.c.session.is_not(None), inference.c.served_tier.is_not(None))
+        .order_by(inference.c.created_at, inference.c.id)
+    )

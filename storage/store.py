@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert, text, update
 from sqlalchemy.exc import DatabaseError
 
 from router.errors import ConfigError, GearboxError
@@ -24,7 +24,9 @@ from storage.labels import by_model, resolved
 from storage.migrate import migrate
 from storage.pasts import past
 from storage.questions import every, with_labels
-from storage.rows import Rows, feedback_row, rows_of
+from storage.rows import Rows, feedback_row, late_rows_of, rows_of, turn_of
+from storage.schema import attempt as attempt_table
+from storage.schema import inference
 from storage.schema import label as label_table
 from storage.story import story
 from storage.writer import GROUP_LIMIT, GroupWriter
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from router.domain import Caller, Outcome
+    from router.domain import Afterwards, Caller, Label, Outcome
     from router.margins_state import Past
-    from router.ports import StoredQuestion
+    from router.ports import StoredQuestion, StoredTurn
     from storage.call_rows import Row
     from storage.entries import Entry
 
@@ -198,6 +200,29 @@ class SqlHistory:
                 raise error
         for error in errors:
             raise RowRefused(f"a journalled entry cannot be stored: {cause(error)}") from error
+
+    async def late(self, late: Afterwards) -> Sequence[Label] | None:
+        """Store a verdict that came after the answer; the question's labels now, None where the id is unknown."""
+        with guard("storing a late verdict"):
+            async with writing(self.engine).begin() as connection:
+                found = await every(connection, statements.stored(late.request.id))
+                if not found:
+                    return None
+                rows = late_rows_of(late, found[0]["calls"], self._now())
+                evidence = {**found[0]["evidence"], "late": rows.verdict}
+                await connection.execute(statements.add_late_cost(rows.id, rows.cost_nanousd))
+                await connection.execute(update(inference).where(inference.c.id == rows.id).values(evidence=evidence))
+                for table, children in ((attempt_table, rows.attempts), (label_table, rows.labels)):
+                    if children:
+                        await connection.execute(insert(table), children)
+                return resolved(await every(connection, statements.labels_of([rows.id])))
+
+    async def turns(self, since: float) -> Sequence[StoredTurn]:
+        """The last answered turn of each conversation that was active since then."""
+        with guard("loading conversations"):
+            async with self.engine.begin() as connection:
+                rows = await every(connection, statements.turns_since(datetime.fromtimestamp(since, UTC)))
+        return tuple({(row["key_id"], row["session"]): turn_of(row) for row in rows}.values())
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the store is away."""

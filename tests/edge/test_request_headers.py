@@ -31,7 +31,7 @@ BAD = [
     *(("x-gearbox-min-tier", value) for value in ("", "tiny", "Small", "small medium")),
     *(("x-gearbox-max-tier", value) for value in ("", "huge", "x" * 300)),
     *(("x-gearbox-max-latency-s", value) for value in ("", "soon", "0", "-1", "nan", "inf", "5s")),
-    *(("x-gearbox-stream", value) for value in ("", "optimistic", "adaptive", "Hold", "live")),
+    *(("x-gearbox-stream", value) for value in ("", "fast", "Optimistic", "Hold", "live")),
     *(("x-gearbox-policy", value) for value in ("", "three-tier", "skill", "gpt-4o", "always:huge", "small")),
     *(("x-gearbox-tags", value) for value in ("", "app", "=x", "a=1,a=2", "a b=1", "x=" + "y" * 300)),
     ("x-gearbox-tags", ",".join(f"t{number}=1" for number in range(17))),
@@ -62,8 +62,7 @@ def test_an_unknown_header_of_ours_is_a_400_that_names_those_there_are(http):
     [
         ("x-gearbox-policy", "three-tier", ["auto", "llm-at", "two-tier", "always:small"]),
         ("x-gearbox-policy", "skill", ["auto", "llm-at", "skills"]),
-        ("x-gearbox-stream", "optimistic", ["hold", "direct"]),
-        ("x-gearbox-stream", "adaptive", ["hold", "direct"]),
+        ("x-gearbox-stream", "live", ["hold", "optimistic", "direct", "adaptive"]),
         ("x-gearbox-min-tier", "tiny", ["small", "medium", "large"]),
     ],
 )
