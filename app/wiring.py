@@ -39,14 +39,17 @@ from router.endpoints import Secret
 from router.index import FaissNeighbours
 from router.pricing import Price, Rates, per_mtok
 from router.starter import Starter
+from storage.reports import Reports
+from storage.reports import Tier as ReportedTier
 from storage.store import SqlHistory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from app.plan import Plan
     from app.settings import Config
     from cascade.embeddings import EmbeddingSource
+    from router.domain import Tier
     from router.endpoints import Endpoint
     from router.ports import ChatModel, Embedder, History
 
@@ -103,6 +106,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         desk=desk,
         embeddings=Embeddings(_embedding_source(config, embedder, stack), engine, ladder.tiers),
         history=history,
+        reports=Reports(history.engine, second_best(ladder.tiers)),
         starter=starter,
         keys=StaticKeys(config.keys),
         names=ModelNames(registry.names(), tuple(tiers), ladder.aliases),
@@ -130,6 +134,14 @@ async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledg
     async for batch in history.pasts(knowledge.margin_policies):
         knowledge.load((starter.scope_of(team), past) for team, past in batch)
     return knowledge
+
+
+def second_best(ladder: Sequence[Tier]) -> ReportedTier | None:
+    """The tier below the top, which savings are compared with, too; None where there is none."""
+    if len(ladder) < 2:  # noqa: PLR2004 - a top and a second
+        return None
+    tier = ladder[-2]
+    return ReportedTier(tier.name, tier.deployments[0].price)
 
 
 def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[str, ChatModel]:

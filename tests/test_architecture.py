@@ -21,7 +21,7 @@ PURE = {
     "eligible margins registry litellm_params litellm_shapes litellm_errors litellm_losses two_tier budget_quantile "
     "skills skill_words logprobs",
     "app": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
-    "responses_reply responses_events embeddings import_litellm",
+    "responses_reply responses_events embeddings import_litellm money_words span focus",
 }
 PURE_FILES = tuple(f"{package}/{name}.py" for package, names in PURE.items() for name in names.split())
 #: What `gearbox --help` must not wait for.
