@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app import dashboard
 from app.api import router
 from app.errors import error_body
 from app.more_routes import router as more_routes
@@ -50,6 +51,7 @@ def create_app(open_services: OpenServices) -> FastAPI:
     )
     app.include_router(router)
     app.include_router(more_routes)
+    app.include_router(dashboard.router)
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(RequestIds)

@@ -67,16 +67,16 @@ def judge_words(total: Line, judged: Sequence[JudgedTier]) -> Iterator[str]:
         return
     spent = sum(tier.judge_nanousd for tier in judged)
     rejected = sum(tier.rejected for tier in judged)
-    without = total.saved_nanousd + spent
-    worth = "worth its money" if total.saved_nanousd > 0 else "not worth its money"
     share = f", {spent / total.spent_nanousd:.0%} of what was spent" if total.spent_nanousd else ""
     yield f"The judge was asked {asked} times for {usd(spent)} USD{share}."
+    worth = "worth its money" if total.saved_nanousd > 0 else "not worth its money"
+    without = usd(total.saved_nanousd + spent)
     yield (
-        f"Judged routing saved {usd(total.saved_nanousd)} USD against always asking the top tier: "
-        f"{usd(without)} USD by cheaper answers, less {usd(spent)} USD for judging. On this span it was {worth}."
+        f"Cheaper answers saved {without} USD against always asking the top tier; less judging, {_net(total.saved_nanousd)}"
+        f": on this span it was {worth}."
     )
     if total.saved_second_nanousd is not None:
-        yield f"Against always asking the second-best tier it saved {usd(total.saved_second_nanousd)} USD."
+        yield f"Against always asking the second-best tier, {_net(total.saved_second_nanousd)}."
     if rejected:
         yield from _rejections(judged, rejected, spent)
     yield _error(judged)
@@ -87,10 +87,14 @@ def _rejections(judged: Sequence[JudgedTier], rejected: int, spent: int) -> Iter
     wasted = sum(tier.after_agreed_nanousd for tier in judged)
     caught = rejected - agreed
     yield f"It rejected {rejected} answers, and the shifts up that this caused cost {usd(after)} USD."
-    yield (
-        f"{agreed} of the rejected answers equalled the one that was served in the end: {usd(wasted)} USD for nothing."
-        + (f" Each of the {caught} others cost {usd(spent // caught)} USD of judging to catch." if caught else "")
-    )
+    if agreed:
+        yield f"{agreed} of them equalled the answer that was served in the end: {usd(wasted)} USD for nothing."
+    if caught:
+        yield f"Each of the {caught} wrong answers that it caught cost {usd(spent // caught)} USD of judging."
+
+
+def _net(nanousd: int) -> str:
+    return f"{usd(abs(nanousd))} USD {'are left' if nanousd >= 0 else 'are lost'}"
 
 
 def _error(judged: Sequence[JudgedTier]) -> str:

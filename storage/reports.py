@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from router.pricing import Usage, cost_nanousd
-from storage import judging, sums
+from storage import judging, recent, sums
 from storage.faults import guard
 
 if TYPE_CHECKING:
@@ -101,6 +101,12 @@ class Reports:
     async def judged(self, span: Span) -> list[JudgedTier]:
         """How the judge did, for each tier whose answers it judged."""
         return judging.tiers(await self.rows(judging.judged(span)))
+
+    async def latest(self, span: Span, limit: int) -> list[dict[str, Any]]:
+        """The newest requests first, each with what became of its rungs."""
+        rows = await self.rows(recent.latest(span, limit))
+        found = await self.rows(recent.rungs([row["id"] for row in rows])) if rows else ()
+        return recent.joined(rows, found)
 
     async def rows(self, statement: Select[Any]) -> Sequence[Mapping[str, Any]]:
         """Ask the database.
