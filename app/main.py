@@ -27,17 +27,19 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from app.services import Services
+    from app.tracing import Tracing
 
     OpenServices: TypeAlias = Callable[[], AbstractAsyncContextManager[Services]]
 
 _log = structlog.get_logger("gearbox.edge")
 
 
-def create_app(open_services: OpenServices) -> FastAPI:
+def create_app(open_services: OpenServices, tracing: Tracing | None = None) -> FastAPI:
     """The application.
 
     Args:
         open_services: makes the services when the server starts, and closes them when it ends.
+        tracing: gives each request a span; None = nobody traces.
     """
 
     @asynccontextmanager
@@ -55,6 +57,10 @@ def create_app(open_services: OpenServices) -> FastAPI:
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(RequestIds)
+    if tracing is not None:
+        from app.tracing import TracingMiddleware  # noqa: PLC0415 - only who traces pays for the import
+
+        app.add_middleware(TracingMiddleware, tracer=tracing.tracer)
     return app
 
 

@@ -72,8 +72,8 @@ def judge_words(total: Line, judged: Sequence[JudgedTier]) -> Iterator[str]:
     worth = "worth its money" if total.saved_nanousd > 0 else "not worth its money"
     without = usd(total.saved_nanousd + spent)
     yield (
-        f"Cheaper answers saved {without} USD against always asking the top tier; less judging, {_net(total.saved_nanousd)}"
-        f": on this span it was {worth}."
+        f"Cheaper answers saved {without} USD against always asking the top tier; less judging, "
+        f"{_net(total.saved_nanousd)}: on this span it was {worth}."
     )
     if total.saved_second_nanousd is not None:
         yield f"Against always asking the second-best tier, {_net(total.saved_second_nanousd)}."

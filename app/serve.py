@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.plan import Plan
+    from app.settings import Variables
+    from app.tracing import Tracing
     from router.pricing import Price
 
 #: Seconds that open answers get to finish after SIGTERM.
@@ -44,8 +46,9 @@ def serve(config: Path | None, host: str | None, port: int | None, *, open_to_an
     check_exposure(address, has_keys=bool(plan.config.keys), open_to_anyone=open_to_anyone)
     check_profile(plan)
     announce(plan, address, number, Console(stderr=True, highlight=False))
+    tracing = tracing_of(plan, variables)
     uvicorn.run(
-        create_app(partial(open_services, plan)),
+        create_app(partial(open_services, plan, tracing=tracing), tracing),
         host=address,
         port=number,
         log_config=None,
@@ -54,6 +57,18 @@ def serve(config: Path | None, host: str | None, port: int | None, *, open_to_an
         timeout_graceful_shutdown=GRACEFUL_S,
         timeout_keep_alive=75,
     )
+    if tracing is not None:
+        tracing.close()
+
+
+def tracing_of(plan: Plan, variables: Variables) -> Tracing | None:
+    """Where spans go; None, and nothing imported, where no endpoint is configured."""
+    endpoint = plan.config.server.otlp_endpoint or variables.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if endpoint is None:
+        return None
+    from app.tracing import Tracing  # noqa: PLC0415 - only who traces pays for the import
+
+    return Tracing(endpoint)
 
 
 def check_profile(plan: Plan) -> None:

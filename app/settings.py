@@ -165,12 +165,18 @@ class ExtrasConfig(Section):
 
 
 class ServerConfig(Section):
-    """The edge: body limit, how long a held stream's status waits, how long a call outlives its client."""
+    """The edge: body limit, how long a held stream's status waits, how long a call outlives its client.
+
+    `log_prompts` lets questions into the log; `otlp_endpoint` is where traces go, by default where
+    OTEL_EXPORTER_OTLP_ENDPOINT says.
+    """
 
     max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 32
     extras: ExtrasConfig = ExtrasConfig()
     hold_status_s: Annotated[float, Field(ge=0, le=600)] = 5
     linger_s: Annotated[float, Field(ge=0, le=3600)] = 10
+    log_prompts: bool = False
+    otlp_endpoint: Url | None = None
 
 
 class RetriesConfig(Section):

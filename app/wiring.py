@@ -17,6 +17,7 @@ from app.auth import StaticKeys
 from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
+from app.request_log import RequestLog
 from app.services import Services
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
 
     from app.plan import Plan
     from app.settings import Config
+    from app.tracing import Tracing
     from cascade.embeddings import EmbeddingSource
     from router.domain import Tier
     from router.endpoints import Endpoint
-    from router.ports import ChatModel, Embedder, History
+    from router.ports import ChatModel, Embedder, History, Observer
 
 _log = structlog.get_logger("gearbox.start")
 
@@ -63,18 +65,21 @@ SIMULATED_BASE = "http://simulated.invalid/v1"
 
 
 @asynccontextmanager
-async def open_services(plan: Plan, *, embedder: Embedder | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    plan: Plan, *, embedder: Embedder | None = None, tracing: Tracing | None = None
+) -> AsyncIterator[Services]:
     """Make everything, and close it in the opposite order.
 
     Args:
         plan: what to serve.
+        tracing: where spans go, None = nowhere; closed by whoever made it.
         embedder: instead of the configured one, and closed by whoever made it.
     """
     async with AsyncExitStack() as stack:
-        yield await _services(plan, stack, embedder)
+        yield await _services(plan, stack, embedder, tracing)
 
 
-async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -> Services:
+async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, tracing: Tracing | None) -> Services:
     config, ladder = plan.config, plan.ladder
     history = await SqlHistory.open(config.store.url.get_secret_value())
     stack.push_async_callback(history.aclose)
@@ -85,17 +90,23 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
     loaded = await neighbours.load(history.questions(embedder.model), starter.scope_of)
     _log.info("history loaded", questions=loaded, embedding=embedder.model)
     knowledge = await _knowledge(plan, history, starter)
-    caller = open_caller(plan, stack)
+    caller = open_caller(plan, stack, tracing)
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics()
+    metrics.watch(lambda: neighbours.total, lambda: history.backlog)
+    observers: list[Observer] = [
+        metrics,
+        RequestLog(prompts=config.server.log_prompts),
+        *([tracing] if tracing else []),
+    ]
     engine = Engine(
         ladder.tiers,
         plan.policy,
         starter,
         Runner(tiers, Generator(caller), judge),
         history,
-        [metrics],
+        observers,
         knowledge=knowledge,
         judge_fails_open=config.judge.fail == "open",
     )
@@ -121,11 +132,12 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
     )
 
 
-def open_caller(plan: Plan, stack: AsyncExitStack) -> Caller:
+def open_caller(plan: Plan, stack: AsyncExitStack, tracing: Tracing | None = None) -> Caller:
     """What makes paid calls to the ladder's tiers."""
     config = plan.config
     deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
-    return Caller(_models(plan.ladder.endpoints, stack), deployments, _retry(config))
+    models = _traced(_models(plan.ladder.endpoints, stack), plan, tracing)
+    return Caller(models, deployments, _retry(config))
 
 
 async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledge:
@@ -134,6 +146,15 @@ async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledg
     async for batch in history.pasts(knowledge.margin_policies):
         knowledge.load((starter.scope_of(team), past) for team, past in batch)
     return knowledge
+
+
+def _traced(models: dict[str, ChatModel], plan: Plan, tracing: Tracing | None) -> dict[str, ChatModel]:
+    """The same models, with spans around their calls where somebody wants spans."""
+    if tracing is None:
+        return models
+    tiers = {deployment.id: tier.name for tier in plan.ladder.tiers for deployment in tier.deployments}
+    endpoints = plan.ladder.endpoints
+    return {name: tracing.model(model, tiers.get(name, ""), endpoints[name]) for name, model in models.items()}
 
 
 def second_best(ladder: Sequence[Tier]) -> ReportedTier | None:

@@ -176,6 +176,11 @@ class FaissNeighbours:
         partition = self._partitions.get(scope)
         return len(partition.ids) if partition else 0
 
+    @property
+    def total(self) -> int:
+        """How many questions all scopes hold."""
+        return sum(len(partition.ids) for partition in self._partitions.values())
+
     async def load(self, batches: AsyncIterator[Sequence[StoredQuestion]], scope_of: Callable[[str], str]) -> int:
         """Take over stored questions, oldest first; `scope_of` maps a team to its scope. How many were taken.
 

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, spoken to in its own DevTools protocol over aiohttp's websocket; nothing is installed."""
+"""A headless Chromium for tests, spoken to in its DevTools protocol over aiohttp's websocket; nothing is installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Page:
     async def until(self, script, seconds=30):
         """Wait until an expression is true."""
         async with asyncio.timeout(seconds):
-            while not await self.run(f"Boolean({script})"):
+            while not await self.run(f"Boolean({script})"):  # noqa: ASYNC110 - the event is in another process
                 await asyncio.sleep(0.05)
 
     async def open(self, url, *, dark=False, width=1280, height=1000):
@@ -76,13 +76,17 @@ class Page:
         path.write_bytes(base64.b64decode(told["data"]))
 
 
+def start(command):
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 @asynccontextmanager
 async def page(folder):
     """A tab of a fresh browser whose profile is in `folder`."""
     flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
     quiet = ("--disable-background-networking", "--disable-component-update", "--hide-scrollbars")
     command = [binary(), *flags, *quiet, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(command)
     try:
         port, path = await _address(folder, process)
         async with (
