@@ -57,6 +57,7 @@ RULES = (
     everywhere_but("storage/*", barred=frozenset({"sqlalchemy", "alembic", "redis", "aiosqlite", "asyncpg"})),
     everywhere_but("cascade/litellm_adapter.py", barred=frozenset({"litellm"})),
     everywhere_but("router/index.py", barred=frozenset({"faiss"})),
+    everywhere_but("app/tracing.py", barred=frozenset({"opentelemetry"})),
     everywhere_but("router/embedding.py", barred=frozenset({"torch", "sentence_transformers", "transformers"})),
     # litellm is told through the environment alone not to ask the net at import.
     everywhere_but("app/settings.py", "router/embedding.py", "cascade/litellm_adapter.py", barred=frozenset({"os"})),
