@@ -13,6 +13,7 @@ from app.rationale import paragraph
 from app.requests import chat_request, feedback, own_id, read_body
 from app.responses import EventResponse, json_response, whole_response
 from app.routes_dry import dry_run
+from app.truth import count_truth
 from router import __version__
 from router.errors import GearboxError, NotFound
 
@@ -91,6 +92,7 @@ async def give_feedback(http: Request) -> Response:
     await services.engine.relearn(request_id, given.labels, given.team)
     if score < WRONG_BELOW:
         services.engine.found_wrong(request_id)
+    await count_truth(services, request_id, caller, score)
     told = [
         {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source}
         for label in given.labels

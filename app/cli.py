@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from app import cli_lab
+from app import cli_lab, cli_money
 from app.skills_cli import skills
 from router import __version__
 from router.errors import ConfigError
@@ -132,3 +132,4 @@ def import_litellm(
 
 
 cli_lab.add_commands(app, imports)
+cli_money.add_commands(app)

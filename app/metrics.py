@@ -1,7 +1,8 @@
 """Prometheus (wire.md, Metrics): an `Observer` that counts outcomes.
 
 The law of this file: counters hold whole nano-dollars and are divided once, at the scrape, so that they agree with SQL.
-No user, key or prompt text is ever a label.
+No user, key or prompt text is ever a label, and every label's values are ours: tiers and policies of the configuration,
+words of the domain, names of our own errors. A name that a client or a vendor made up is never one.
 """
 
 from __future__ import annotations
@@ -42,22 +43,38 @@ class Metrics:
     def __init__(self, folder: Path | None = None) -> None:
         self.registry = CollectorRegistry()
         self._folder = folder
-        self._requests = self._counter("requests", "Requests answered or failed", "policy", "tier", "outcome")
-        self._duration = self._histogram("request_duration_seconds", "Whole request", _DURATIONS, "policy")
-        self._overhead = self._histogram("overhead_seconds", "Time not spent waiting for an upstream", _OVERHEADS)
+        self._requests = self._counter(
+            "requests", "Requests answered or failed, by the tier that answered", "policy", "tier", "outcome"
+        )
+        self._duration = self._histogram(
+            "request_duration_seconds",
+            "Whole request, from its arrival to its record, in seconds",
+            _DURATIONS,
+            "policy",
+        )
+        self._overhead = self._histogram(
+            "overhead_seconds", "Time of a request not spent waiting for an upstream, in seconds", _OVERHEADS
+        )
         self._ttft = self._histogram(
-            "time_to_first_token_seconds", "First token of a streamed call", _DURATIONS, "tier"
+            "time_to_first_token_seconds", "First token of a streamed call, in seconds", _DURATIONS, "tier"
         )
         self._attempts = self._counter("attempts", "Rungs asked, by what became of the answer", "tier", "verdict")
         self._late = self._counter("late_verdicts", "Answers judged after they were served", "tier", "verdict")
         self._checks = self._counter("verifier_outcomes", "The operator's verifiers", "verifier", "outcome")
         self._escalations = self._counter("escalations", "Shifts from one rung to another", "from", "to", "why")
         self._starts = self._counter("start_tier", "Requests by the rung they started at", "tier")
-        self._tokens = self._counter("tokens", "Tokens billed", "tier", "kind")
+        self._tokens = self._counter(
+            "tokens", "Tokens billed; cached and reasoning ones are part of prompt and completion", "tier", "kind"
+        )
         self._cost = self._counter(f"cost{_NANO}", "Money spent, USD", "tier", "purpose")
         self._baseline = self._counter(f"baseline{_NANO}", "What the top tier alone would have cost, USD")
         self._stops = self._counter("budget_stops", "Requests ended early by a budget", "scope")
-        self._upstream_errors = self._counter("upstream_errors", "Calls that failed", "tier", "kind")
+        self._upstream_errors = self._counter(
+            "upstream_errors", "Rungs that gave no answer, by our name of the failure", "tier", "kind"
+        )
+        self._truths = self._counter(
+            "judge_outcomes", "Verdicts whose truth became known, by feedback or audit", "tier", "verdict", "truth"
+        )
         # every worker's index holds all questions, while each has its own backlog
         self.index_size = self._gauge("index_size", "Questions in the index", "livemax")
         self.store_backlog = self._gauge("store_backlog", "Outcomes not yet in the database", "livesum")
@@ -93,6 +110,10 @@ class Metrics:
         self._late.labels(late.attempt.tier, late.attempt.verdict).inc()
         self._checked(late.attempt.checks)
 
+    def truth(self, tier: str, verdict: str, *, right: bool) -> None:
+        """Count that somebody said whether a judged answer was right."""
+        self._truths.labels(tier, verdict, "right" if right else "wrong").inc()
+
     def exposition(self) -> tuple[bytes, str]:
         """(text, media type) of a scrape."""
         registry = self.registry
@@ -105,7 +126,7 @@ class Metrics:
         self._attempts.labels(attempt.tier, attempt.verdict).inc()
         self._checked(attempt.checks)
         if attempt.error is not None:
-            self._upstream_errors.labels(attempt.tier, attempt.error.code or type(attempt.error).__name__).inc()
+            self._upstream_errors.labels(attempt.tier, type(attempt.error).__name__).inc()
 
     def _checked(self, checks: tuple[CheckResult, ...]) -> None:
         for check in checks:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.plan import Plan
+    from app.settings import Variables
+    from app.tracing import Tracing
     from router.pricing import Price
 
 
@@ -41,7 +43,7 @@ def serve(
     Raises:
         ConfigError: whatever keeps this from being served, before anything is opened.
     """
-    plan = _plan(config)
+    plan, variables = _plan(config)
     environment = plan.environment
     address, number = host or environment.host, environment.port if port is None else port
     check_exposure(address, has_keys=bool(plan.config.keys), open_to_anyone=open_to_anyone)
@@ -49,31 +51,38 @@ def serve(
     announce(plan, address, number, Console(stderr=True, highlight=False))
     count = environment.workers if workers is None else workers
     if not count:
-        _server(plan, host=address, port=number).run()
+        _run(plan, variables, host=address, port=number)
         return
     edge = plan.config.server
     with bind(address, number) as listener:
         Supervisor(partial(_work, config), count, listener, edge.drain_s + edge.shutdown_s + edge.linger_s).run()
 
 
-def _plan(config: Path | None) -> Plan:
+def _plan(config: Path | None) -> tuple[Plan, Variables]:
     environment, variables = Environment.read()
     configure(environment.log_level, environment.log_format)
-    return plans.read(config, environment, variables)
+    return plans.read(config, environment, variables), variables
 
 
 def _work(config: Path | None, listener: socket.socket, on_start: Callable[[], None]) -> None:
     """One worker: everything is read anew, so that a rolling restart brings changes in."""
     try:
-        _server(_plan(config), on_start).run(sockets=[listener])
+        _run(*_plan(config), on_start, sockets=[listener])
     except ConfigError as error:
         sys.exit(f"gearbox: {error.message}")
 
 
-def _server(plan: Plan, on_start: Callable[[], None] = lambda: None, **where: Any) -> Server:
-    lifecycle = Lifecycle()
+def _run(
+    plan: Plan,
+    variables: Variables,
+    on_start: Callable[[], None] = lambda: None,
+    sockets: list[socket.socket] | None = None,
+    **where: Any,
+) -> None:
+    """Serve in this process until it is told to end."""
+    lifecycle, tracing = Lifecycle(), tracing_of(plan, variables)
     settings = uvicorn.Config(
-        create_app(partial(open_services, plan), lifecycle),
+        create_app(partial(open_services, plan, tracing=tracing), lifecycle, tracing),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -81,7 +90,19 @@ def _server(plan: Plan, on_start: Callable[[], None] = lambda: None, **where: An
         timeout_keep_alive=75,
         **where,
     )
-    return Server(settings, lifecycle, plan.config.server.drain_s, on_start)
+    Server(settings, lifecycle, plan.config.server.drain_s, on_start).run(sockets)
+    if tracing is not None:
+        tracing.close()
+
+
+def tracing_of(plan: Plan, variables: Variables) -> Tracing | None:
+    """Where spans go; None, and nothing imported, where no endpoint is configured."""
+    endpoint = plan.config.server.otlp_endpoint or variables.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if endpoint is None:
+        return None
+    from app.tracing import Tracing  # noqa: PLC0415 - only who traces pays for the import
+
+    return Tracing(endpoint)
 
 
 def check_profile(plan: Plan) -> None:

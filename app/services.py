@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from router.domain import Tier
     from router.ports import History
     from router.starter import Starter
+    from storage.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Services:
     desk: Desk
     embeddings: Embeddings
     history: History
+    reports: Reports
     starter: Starter
     keys: StaticKeys
     names: ModelNames

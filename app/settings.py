@@ -224,7 +224,8 @@ class ServerConfig(Section):
     """The edge: body limit, how long a held stream's status waits, how long a call outlives its client.
 
     After SIGTERM readiness says no at once, new requests are served for `drain_s` more (while load balancers look
-    away), and open answers get `shutdown_s` to finish.
+    away), and open answers get `shutdown_s` to finish. `log_prompts` lets questions into the log; `otlp_endpoint` is
+    where traces go, by default where OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
 
     max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 32
@@ -233,6 +234,8 @@ class ServerConfig(Section):
     linger_s: Annotated[float, Field(ge=0, le=3600)] = 10
     drain_s: Annotated[float, Field(ge=0, le=600)] = 0
     shutdown_s: Annotated[int, Field(ge=1, le=3600)] = 120
+    log_prompts: bool = False
+    otlp_endpoint: Url | None = None
 
 
 class RetriesConfig(Section):

@@ -40,8 +40,10 @@ GAUGES_S = 1.0
 _log = structlog.get_logger("gearbox.start")
 
 
-async def open_history(config: Config, stack: AsyncExitStack) -> JournalledHistory:
-    """The database and its journal; without the database where it is PostgreSQL and does not come in time.
+async def open_history(config: Config, stack: AsyncExitStack) -> tuple[JournalledHistory, SqlHistory]:
+    """The history as the engine sees it, and the database under it.
+
+    A PostgreSQL that does not come in time is waited for behind the journal.
 
     Raises:
         ConfigError: the SQLite file, the journal's folder or PostgreSQL's name or password are wrong.
@@ -57,7 +59,7 @@ async def open_history(config: Config, stack: AsyncExitStack) -> JournalledHisto
     history = JournalledHistory(sql, journal, patience_s=wanted.patience_s, away=away)
     stack.push_async_callback(history.aclose)
     _keep_on(Retention(sql.engine, wanted.retention_days, wanted.text_retention_days).run(), stack)
-    return history
+    return history, sql
 
 
 def journal_folder(wanted: StoreConfig) -> Path:
@@ -68,26 +70,21 @@ def journal_folder(wanted: StoreConfig) -> Path:
     return Path("gearbox-journal") if file is None else file.with_name(file.name + ".journal")
 
 
-async def open_index(
-    config: Config, history: JournalledHistory, embedder: Embedder, stack: AsyncExitStack
-) -> Neighbours:
+async def open_index(config: Config, sql: SqlHistory, embedder: Embedder, stack: AsyncExitStack) -> Neighbours:
     """The index, empty or as PostgreSQL has it; `follow` brings it up to date."""
-    if config.index.kind == "pgvector" and isinstance(history.store, SqlHistory):
-        return await PgvectorNeighbours.open(history.store.engine, embedder.model, embedder.dimensions)
+    if config.index.kind == "pgvector":
+        return await PgvectorNeighbours.open(sql.engine, embedder.model, embedder.dimensions)
     neighbours = FaissNeighbours(embedder.dimensions)
     stack.push_async_callback(neighbours.aclose)
     return neighbours
 
 
 async def follow(
-    config: Config, history: JournalledHistory, neighbours: Neighbours, starter: Starter, stack: AsyncExitStack
+    config: Config, sql: SqlHistory, neighbours: Neighbours, starter: Starter, stack: AsyncExitStack, *, away: bool
 ) -> None:
-    """Load the index, and keep it in step with the store from then on."""
-    if not isinstance(history.store, SqlHistory):
-        return
-    feed = SqlFeed(history.store, starter.model)
-    follower = Follower(feed, neighbours, starter.scope_of, poll_s=config.store.poll_s)
-    if not history.away:
+    """Load the index, unless the database is away, and keep it in step with the store from then on."""
+    follower = Follower(SqlFeed(sql, starter.model), neighbours, starter.scope_of, poll_s=config.store.poll_s)
+    if not away:
         _log.info("history loaded", questions=await follower.load(), embedding=starter.model)
     _keep_on(follower.run(), stack)
 

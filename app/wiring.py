@@ -18,6 +18,7 @@ from app.auth import StaticKeys
 from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
+from app.request_log import RequestLog
 from app.services import Services
 from app.store import follow, open_history, open_index, watch
 from cascade import litellm_adapter, registry
@@ -44,15 +45,19 @@ from router.endpoints import Secret
 from router.errors import StoreUnavailable
 from router.pricing import Price, Rates, per_mtok
 from router.starter import Starter
+from storage.reports import Reports
+from storage.reports import Tier as ReportedTier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from app.plan import Plan
     from app.settings import Config
+    from app.tracing import Tracing
     from cascade.embeddings import EmbeddingSource
+    from router.domain import Tier
     from router.endpoints import Endpoint
-    from router.ports import ChatModel, Embedder, History
+    from router.ports import ChatModel, Embedder, History, Observer
 
 _log = structlog.get_logger("gearbox.start")
 
@@ -64,37 +69,45 @@ SIMULATED_BASE = "http://simulated.invalid/v1"
 
 
 @asynccontextmanager
-async def open_services(plan: Plan, *, embedder: Embedder | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    plan: Plan, *, embedder: Embedder | None = None, tracing: Tracing | None = None
+) -> AsyncIterator[Services]:
     """Make everything, and close it in the opposite order.
 
     Args:
         plan: what to serve.
+        tracing: where spans go, None = nowhere; closed by whoever made it.
         embedder: instead of the configured one, and closed by whoever made it.
     """
     async with AsyncExitStack() as stack:
-        yield await _services(plan, stack, embedder)
+        yield await _services(plan, stack, embedder, tracing)
 
 
-async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -> Services:
+async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, tracing: Tracing | None) -> Services:
     config, ladder = plan.config, plan.ladder
-    history = await open_history(config, stack)
+    history, sql = await open_history(config, stack)
     embedder = given or await _embedder(config, stack)
-    neighbours = await open_index(config, history, embedder, stack)
+    neighbours = await open_index(config, sql, embedder, stack)
     starter = Starter(embedder, neighbours, config.history.scope)
-    await follow(config, history, neighbours, starter, stack)
+    await follow(config, sql, neighbours, starter, stack, away=history.away)
     knowledge = await _knowledge(plan, history, starter)
-    caller = open_caller(plan, stack)
+    caller = open_caller(plan, stack, tracing)
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics(plan.environment.prometheus_folder)
     await watch(history, neighbours, metrics, stack)
+    observers: list[Observer] = [
+        metrics,
+        RequestLog(prompts=config.server.log_prompts),
+        *([tracing] if tracing else []),
+    ]
     engine = Engine(
         ladder.tiers,
         plan.policy,
         starter,
         Runner(tiers, Generator(caller), judge, _examiner(config, stack)),
         history,
-        [metrics],
+        observers,
         knowledge=knowledge,
         conversations=await _conversations(config, history),
         judge_fails_open=config.judge.fail == "open",
@@ -107,6 +120,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         desk=desk,
         embeddings=Embeddings(_embedding_source(config, embedder, stack), engine, ladder.tiers),
         history=history,
+        reports=Reports(sql.engine, second_best(ladder.tiers)),
         starter=starter,
         keys=StaticKeys(config.keys),
         names=ModelNames(registry.names(), tuple(tiers), ladder.aliases),
@@ -122,11 +136,12 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
     )
 
 
-def open_caller(plan: Plan, stack: AsyncExitStack) -> Caller:
+def open_caller(plan: Plan, stack: AsyncExitStack, tracing: Tracing | None = None) -> Caller:
     """What makes paid calls to the ladder's tiers."""
     config = plan.config
     deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
-    return Caller(_models(plan.ladder.endpoints, stack), deployments, _retry(config))
+    models = _traced(_models(plan.ladder.endpoints, stack), plan, tracing)
+    return Caller(models, deployments, _retry(config))
 
 
 async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledge:
@@ -154,6 +169,23 @@ async def _conversations(config: Config, history: History) -> Conversations:
     except StoreUnavailable as error:
         _log.warning("conversations start anew", why=error.message)
     return conversations
+
+
+def _traced(models: dict[str, ChatModel], plan: Plan, tracing: Tracing | None) -> dict[str, ChatModel]:
+    """The same models, with spans around their calls where somebody wants spans."""
+    if tracing is None:
+        return models
+    tiers = {deployment.id: tier.name for tier in plan.ladder.tiers for deployment in tier.deployments}
+    endpoints = plan.ladder.endpoints
+    return {name: tracing.model(model, tiers.get(name, ""), endpoints[name]) for name, model in models.items()}
+
+
+def second_best(ladder: Sequence[Tier]) -> ReportedTier | None:
+    """The tier below the top, which savings are compared with, too; None where there is none."""
+    if len(ladder) < 2:  # noqa: PLR2004 - a top and a second
+        return None
+    tier = ladder[-2]
+    return ReportedTier(tier.name, tier.deployments[0].price)
 
 
 def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[str, ChatModel]:

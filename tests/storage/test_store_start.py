@@ -43,9 +43,9 @@ async def until(true):
 
 
 async def opened(wanted, stack):
-    history = await open_history(wanted, stack)
-    index = await open_index(wanted, history, Embedder(), stack)
-    await follow(wanted, history, index, Starter(Embedder(), index), stack)
+    history, sql = await open_history(wanted, stack)
+    index = await open_index(wanted, sql, Embedder(), stack)
+    await follow(wanted, sql, index, Starter(Embedder(), index), stack, away=history.away)
     return history, index
 
 
