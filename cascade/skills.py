@@ -10,13 +10,14 @@ alone; up to `trade` of predicted success is given up for a cheaper model, since
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade.params import bare_model
 from cascade.policy import all_failed, asked, deliver_best, deliver_last, failed_words, is_clients_fault
 from cascade.skill_words import rationale
+from cascade.stickiness import Start, stickiness
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.pricing import cost_nanousd
 from router.skills import SkillEvidence, mean_capability, predicted
@@ -121,7 +122,16 @@ class Skills:
         if run.stop is not None:
             return Deliver(None, f"no call was started ({run.stop})", run.stop)
         payable = _payable(run)
-        return self._ask(run, payable, "") if payable else Deliver(None, "the cap pays for no tier", Stop.BUDGET)
+        return self._sticky(run, payable) if payable else Deliver(None, "the cap pays for no tier", Stop.BUDGET)
+
+    def _sticky(self, run: Run, payable: Sequence[Tier]) -> Ask:
+        """The tier that fits, unless the conversation had better stay where it is."""
+        fitting, estimates = self._ask(run, payable, ""), self.estimates(run)
+        wanted = estimates[fitting.tier] if run.quality is None else run.quality
+        start = stickiness(run, Start(run.tier(fitting.tier), fitting.why), estimates, wanted)
+        if start.tier not in payable:
+            return fitting
+        return replace(fitting, tier=start.tier.name, why=start.why, p_valid=estimates[start.tier.name])
 
     def _unjudged(self, run: Run, last: Attempt) -> Decision:
         """Serve the answer, or have it judged where that is wanted and could change anything."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cascade.budget_quantile import Pot, Regime, threshold
 from cascade.margins import Scale, Tokens, as_probability_gap, from_probability_gap, measure
 from cascade.policy import all_failed, asked, deliver_best, deliver_last, failed_words, is_clients_fault
+from cascade.stickiness import Start, stickiness
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.margins_state import MarginState
 from router.pricing import cost_nanousd
@@ -144,7 +145,11 @@ class TwoTier:
     def _start(self, run: Run) -> Decision:
         if run.stop is not None:
             return Deliver(None, f"no call was started ({run.stop})", run.stop)
-        tier, why, _ = self._opening(run)
+        tier, why, promised = self._opening(run)
+        if not promised:
+            # Nothing is known of the question beforehand, so a conversation has only its own past to go by.
+            start = stickiness(run, Start(tier, why, by_evidence=False), {}, 0.0)
+            tier, why = start.tier, start.why
         if run.budget.pays_ask(tier.name):
             return self._ask(run, tier, why)
         payable = next((rung for rung in self._order(run) if run.budget.pays_ask(rung.name)), None)

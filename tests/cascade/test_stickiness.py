@@ -8,6 +8,7 @@ import pytest
 from priced_runs import ladder, run, tier
 
 from cascade.llm_at import LlmAt, LlmAtSettings
+from cascade.registry import build
 from cascade.stickiness import Start, stickiness
 from router.domain import Conversation, Deployment, Evidence, Neighbour
 
@@ -101,3 +102,19 @@ def test_llm_at_leaves_for_what_similar_questions_say():
     first = LlmAt(LlmAtSettings(threshold=0.7)).decide(run(evidence=evidence))
     assert first.tier == "medium"
     assert "it leaves small" in first.why
+
+
+@pytest.mark.parametrize("policy", ["two-tier", "skills"])
+def test_every_policy_that_starts_somewhere_sends_a_tools_result_where_it_was_called(policy):
+    evidence = Evidence(conversation=talk("large", tool_result=True))
+    first = build(policy).decide(run(evidence=evidence))
+    assert first.tier == "large"
+    assert "large called the tools" in first.why
+
+
+@pytest.mark.parametrize("policy", ["two-tier", "skills"])
+def test_every_policy_that_starts_somewhere_leaves_a_tier_that_was_wrong(policy):
+    alone = build(policy).decide(run())
+    first = build(policy).decide(run(evidence=Evidence(conversation=talk("large", rejected=True))))
+    assert first.tier == alone.tier
+    assert "found to be wrong" in first.why
