@@ -128,14 +128,15 @@ class StoreConfig(Section):
     """Where outcomes are written; the address may hold a password and is masked.
 
     `journal` is the folder where outcomes wait for a database that is away (default: beside the SQLite file, or
-    `gearbox-journal`), `patience_s` how long a request waits before its outcome goes there, `start_wait_s` how long the
-    start waits for PostgreSQL before it serves without. Rows older than `retention_days` are deleted; the text in them
+    `gearbox-journal`), `patience_s` how long a request waits before its outcome goes there (default: 2 for PostgreSQL,
+    20 for SQLite, whose journal is on the same disk), `start_wait_s` how long the start waits for PostgreSQL before it
+    serves without. Rows older than `retention_days` are deleted; the text in them
     goes after `text_retention_days`; None = never. `poll_s` is how often others' outcomes are looked for.
     """
 
     url: SecretStr = SecretStr("sqlite+aiosqlite:///gearbox.db")
     journal: Text | None = None
-    patience_s: Seconds = 1.0
+    patience_s: Seconds | None = None
     start_wait_s: Annotated[float, Field(ge=0, le=3600)] = 15
     poll_s: Seconds = 1.0
     retention_days: Days | None = None

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two tries to reach a database at start.
 RETRY_S = 1.0
+#: A PostgreSQL that takes longer is slow. A SQLite that does shares its disk with the journal, which is no faster then;
+#: longer than its own wait for another process's lock, though, is broken.
+PATIENCE_S = 2.0
+SQLITE_PATIENCE_S = 20.0
 #: Seconds between two updates of the gauges.
 GAUGES_S = 1.0
 _log = structlog.get_logger("gearbox.start")
@@ -56,10 +60,17 @@ async def open_history(config: Config, stack: AsyncExitStack) -> tuple[Journalle
     except BaseException:
         await sql.aclose()
         raise
-    history = JournalledHistory(sql, journal, patience_s=wanted.patience_s, away=away)
+    history = JournalledHistory(sql, journal, patience_s=patience_s(wanted), away=away)
     stack.push_async_callback(history.aclose)
     _keep_on(Retention(sql.engine, wanted.retention_days, wanted.text_retention_days).run(), stack)
     return history, sql
+
+
+def patience_s(wanted: StoreConfig) -> float:
+    """How long a request waits for the database, in seconds."""
+    if wanted.patience_s is not None:
+        return wanted.patience_s
+    return PATIENCE_S if sqlite_file(wanted.url.get_secret_value()) is None else SQLITE_PATIENCE_S
 
 
 def journal_folder(wanted: StoreConfig) -> Path:
