@@ -52,6 +52,8 @@ def questions() -> Iterator[Question]:
     yield Question(
         "index: a page", statements.questions_after(MODEL, (month[0], one), 1000), ("ix_inference_embedding",)
     )
+    page = statements.of_policies_after(["two-tier"], (month[0], one), 1000)
+    yield Question("margins: a page", page, ("ix_inference_policy",))
     yield Question("sum: a key's day", spend.of_key("key-7", *day), ("ix_inference_key_spend",))
     yield Question("sum: a key's month", spend.of_key("key-7", *month), ("ix_inference_key_spend",))
     yield Question("sum: a team's day", spend.of_team("team-3", *day), ("ix_inference_team_spend",))

@@ -12,8 +12,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("attempt", sa.Column("confidence_by", sa.Text(), comment="first:probability, agreement:5, ..."))
-    op.create_index("ix_inference_policy", "inference", ["policy", "created_at", "id"])
+    column = sa.Column("confidence_by", sa.Text(), comment="first:probability, agreement:5, ...")
+    op.add_column("attempt", column, if_not_exists=op.get_bind().dialect.name == "postgresql")
+    if op.get_bind().dialect.name != "postgresql":
+        op.create_index("ix_inference_policy", "inference", ["policy", "created_at", "id"])
+        return
+    with op.get_context().autocommit_block():  # writers do not wait for it; a half-made one is made anew
+        op.drop_index("ix_inference_policy", "inference", if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "ix_inference_policy", "inference", ["policy", "created_at", "id"], postgresql_concurrently=True
+        )
 
 
 def downgrade() -> None:
