@@ -84,7 +84,7 @@ def journal_folder(wanted: StoreConfig) -> Path:
 async def open_index(config: Config, sql: SqlHistory, embedder: Embedder, stack: AsyncExitStack) -> Neighbours:
     """The index, empty or as PostgreSQL has it; `follow` brings it up to date."""
     if config.index.kind == "pgvector":
-        return await PgvectorNeighbours.open(sql.engine, embedder.model, embedder.dimensions)
+        return PgvectorNeighbours(sql.engine, embedder.model, embedder.dimensions)
     neighbours = FaissNeighbours(embedder.dimensions)
     stack.push_async_callback(neighbours.aclose)
     return neighbours

@@ -61,6 +61,9 @@ class Replayable(History, Protocol):
     async def late_cost_once(self, entry: LateCost) -> bool:
         """Add a late cost unless this addition was made before; False where the id is unknown."""
 
+    async def late_once(self, late: Afterwards, entry: LateCost) -> Sequence[Label] | None:
+        """As `late`, its cost noted as this addition: whoever replays that afterwards does not add it again."""
+
 
 class JournalledHistory:
     """The port History over a store and a journal. To be made on the event loop that uses it.
@@ -151,14 +154,15 @@ class JournalledHistory:
         verdict, which was for learning only, is let go.
         """
         self._check_open()
+        entry = LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd)
         if not self._away and not self.backlog:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    return await self.store.late(late)
+                    return await self.store.late_once(late, entry)
             except _AWAY as error:
                 self._lost(error)
-        _log.warning("a late verdict is lost, its cost is kept", request=late.request.id)
-        await self.late_cost(late.request.id, late.cost_nanousd)
+        _log.warning("a late verdict may be lost, its cost is kept", request=late.request.id)
+        await self._keep(entry)
         return None
 
     async def turns(self, since: float) -> Sequence[StoredTurn]:

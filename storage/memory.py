@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -133,11 +134,15 @@ class MemoryHistory:
 
     async def late(self, late: Afterwards) -> Sequence[Label] | None:
         """Keep a verdict that came after the answer; the question's labels now, None where the id is unknown."""
+        return await self.late_once(late, LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd))
+
+    async def late_once(self, late: Afterwards, entry: LateCost) -> Sequence[Label] | None:
+        """As `late`, its cost noted as this addition: whoever replays that afterwards does not add it again."""
         rows = self._rows.get(bare_id(late.request.id))
         if rows is None:
             return None
         more = late_rows_of(late, len(rows.attempts), datetime.fromtimestamp(self._clock(), UTC))
-        rows.inference["late_cost_nanousd"] += more.cost_nanousd
+        await self.late_cost_once(entry)
         rows.inference["evidence"] = {**rows.inference["evidence"], "late": more.verdict}
         self._rows[rows.id] = replace(rows, attempts=(*rows.attempts, *more.attempts))
         self._labels[rows.id] += [self._numbered(row) for row in more.labels]

@@ -43,45 +43,49 @@ _LOCK = int.from_bytes(b"gearbxv", "big")
 
 
 class PgvectorNeighbours:
-    """The port `Neighbours`. Made by `open`.
+    """The port `Neighbours`. `prepare` comes first, or `load`, which begins with it; until then the index is away.
 
     Args:
         engine: the store's, on PostgreSQL; not closed here.
-        table: the embedding model's own.
+        model: the embedding model; each has a table of its own.
         dimensions: length of the vectors.
         clock: seconds, monotonic.
+
+    Raises:
+        ConfigError: no PostgreSQL.
     """
 
     def __init__(
-        self, engine: AsyncEngine, table: str, dimensions: int, *, clock: Callable[[], float] = time.monotonic
+        self, engine: AsyncEngine, model: str, dimensions: int, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        if engine.dialect.name != "postgresql":
+            raise ConfigError("index.kind: pgvector needs a PostgreSQL in store.url; write `index: {kind: faiss}`")
         self._engine = engine
-        self._table = table
+        self._table = f"neighbour_{hashlib.sha256(model.encode()).hexdigest()[:12]}_{dimensions}"
+        self._prepared = False
         self._dimensions = dimensions
         self._clock = clock
         self._rest_until = 0.0
         self._sizes: dict[str, tuple[int, float]] = {}
 
-    @classmethod
-    async def open(cls, engine: AsyncEngine, model: str, dimensions: int) -> PgvectorNeighbours:
+    async def prepare(self) -> None:
         """Make the extension, the table and the index, where they are missing.
 
         Raises:
-            ConfigError: no PostgreSQL, or one without pgvector.
+            ConfigError: this PostgreSQL has no pgvector.
             StoreUnavailable: it is away.
         """
-        if engine.dialect.name != "postgresql":
-            raise ConfigError("index.kind: pgvector needs a PostgreSQL in store.url; write `index: {kind: faiss}`")
-        table = f"neighbour_{hashlib.sha256(model.encode()).hexdigest()[:12]}_{dimensions}"
+        if self._prepared:
+            return
         with guard("opening the index"):
-            async with engine.begin() as connection:
+            async with self._engine.begin() as connection:
                 for limit in ("lock_timeout", "statement_timeout"):  # another replica may be doing the same
                     await connection.execute(text(f"SET LOCAL {limit} = 0"))
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
                 await _extension(connection)
-                for statement in _tables(table, dimensions):
+                for statement in _tables(self._table, self._dimensions):
                     await connection.execute(text(statement))
-        return cls(engine, table, dimensions)
+        self._prepared = True
 
     async def search(self, vector: NDArray[np.float32], k: int, scope: str) -> tuple[Neighbour, ...]:
         """The nearest first, the older one first where they are equal; at most k.
@@ -129,6 +133,7 @@ class PgvectorNeighbours:
 
     async def load(self, batches: AsyncIterator[Sequence[StoredQuestion]], scope_of: Callable[[str], str]) -> int:
         """Take over what the store holds, unless that was done before for this way of scoping; how many were taken."""
+        await self.prepare()
         way = "each" if scope_of("a") != scope_of("b") else "all"
         if await self._do(f"SELECT 1 FROM {self._table}_loaded WHERE way = :way", {"way": way}):  # noqa: S608 - our own name
             return 0
@@ -185,6 +190,7 @@ class PgvectorNeighbours:
 
     async def _quick(self, statement: Any, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """A question on a request's path: it may not wait."""
+        self._check_prepared()
         if self._clock() < self._rest_until:
             raise StoreUnavailable("the database was away a moment ago")
         try:
@@ -198,7 +204,12 @@ class PgvectorNeighbours:
             self._rest_until = self._clock() + REST_S
             raise StoreUnavailable(f"past questions could not be searched: {cause(error)}") from error
 
+    def _check_prepared(self) -> None:
+        if not self._prepared:
+            raise StoreUnavailable("the index in PostgreSQL has not been opened yet: the database was away at start")
+
     async def _do(self, statement: str, values: Any) -> list[dict[str, Any]]:
+        self._check_prepared()
         with guard("keeping the index"):
             async with self._engine.begin() as connection:
                 result = await connection.execute(text(statement), values)

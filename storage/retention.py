@@ -123,9 +123,25 @@ async def _drop_text(connection: AsyncConnection, before: datetime, most: int) -
     failed = attempt.c.inference_id.in_(ids) & attempt.c.error.is_not(None)
     await connection.execute(update(attempt).where(failed).values(error="error"))
     await connection.execute(update(label).where(label.c.inference_id.in_(ids), label.c.note != "").values(note=""))
+    await _drop_reasons(connection, ids)
     gone = {"question": None, "question_hash": None, "error": None}
     await connection.execute(update(inference).where(inference.c.id.in_(ids)).values(**gone))
     return len(ids)
+
+
+async def _drop_reasons(connection: AsyncConnection, ids: list[str]) -> None:
+    """The evidence keeps what verifiers and a late judge said: their words go, their verdicts stay."""
+    told = await connection.execute(select(inference.c.id, inference.c.evidence).where(inference.c.id.in_(ids)))
+    for id_, evidence in told.all():
+        silent = _without_reasons(evidence)
+        if silent != evidence:
+            await connection.execute(update(inference).where(inference.c.id == id_).values(evidence=silent))
+
+
+def _without_reasons(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: None if name == "reason" else _without_reasons(each) for name, each in value.items()}
+    return [_without_reasons(each) for each in value] if isinstance(value, list) else value
 
 
 async def _drop_applied(connection: AsyncConnection, before: datetime, most: int) -> int:

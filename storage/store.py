@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,10 @@ class SqlHistory:
 
     async def late(self, late: Afterwards) -> Sequence[Label] | None:
         """Store a verdict that came after the answer; the question's labels now, None where the id is unknown."""
+        return await self.late_once(late, LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd))
+
+    async def late_once(self, late: Afterwards, entry: LateCost) -> Sequence[Label] | None:
+        """As `late`, its cost noted as this addition: whoever replays that afterwards does not add it again."""
         with guard("storing a late verdict"):
             async with writing(self.engine).begin() as connection:
                 found = await every(connection, statements.stored(late.request.id))
@@ -210,7 +215,7 @@ class SqlHistory:
                     return None
                 rows = late_rows_of(late, found[0]["calls"], self._now())
                 evidence = {**found[0]["evidence"], "late": rows.verdict}
-                await connection.execute(statements.add_late_cost(rows.id, rows.cost_nanousd))
+                await statements.add_once(connection, entry, self._now())
                 await connection.execute(update(inference).where(inference.c.id == rows.id).values(evidence=evidence))
                 for table, children in ((attempt_table, rows.attempts), (label_table, rows.labels)):
                     if children:

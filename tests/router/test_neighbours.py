@@ -58,7 +58,9 @@ async def pgvectors(postgres):
     engine = create_engine(postgres.url)
 
     async def make(dimensions, model="m"):
-        return await PgvectorNeighbours.open(engine, model, dimensions)
+        made = PgvectorNeighbours(engine, model, dimensions)
+        await made.prepare()
+        return made
 
     yield make
     await engine.dispose()
@@ -343,7 +345,7 @@ async def test_another_embedding_model_has_a_table_of_its_own(pgvector):
 async def test_a_database_without_pgvector_is_told_with_the_cure(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path}/x.db")
     with pytest.raises(ConfigError, match="kind: faiss"):
-        await PgvectorNeighbours.open(engine, "m", D)
+        PgvectorNeighbours(engine, "m", D)
     await engine.dispose()
 
 

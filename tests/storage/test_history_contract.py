@@ -17,14 +17,14 @@ from outcomes import (
     build_outcome,
     failed_outcome,
     labels,
+    late_of,
     paid_call,
     rejected_small,
 )
 
-from router.domain import Afterwards, Caller, CostSource, Deliver, Label, LabelSource, Purpose, Stop, Verdict
+from router.domain import Caller, CostSource, Deliver, Label, LabelSource, Purpose, Stop, Verdict
 from router.errors import StoreUnavailable
 from router.labels import by_model
-from router.pricing import Usage
 
 BLUE, RED, ADMIN = Caller(team="blue"), Caller(team="red"), Caller(team="ops", admin=True)
 SECRET = "sphinx-of-black-quartz"
@@ -329,14 +329,6 @@ async def test_nothing_is_recorded_after_closing(history):
 async def test_closing_twice_is_harmless(history):
     await history.aclose()
     await history.aclose()
-
-
-def late_of(outcome, verdict=Verdict.VALID, by="judge:large", **changes):
-    """A verdict on the large tier's answer that came after it was served, at a price."""
-    calls = (paid_call("large", Purpose.JUDGE, Usage(200, 10)),)
-    attempt = replace(outcome.run.attempts[1], verdict=verdict, verdict_by=by, reason="6 x 7 = 42", judge_calls=calls)
-    learnt = (Label("large", MODELS["large"], 0.25, LabelSource.JUDGE),)
-    return replace(Afterwards(outcome.request, 1, attempt, calls, learnt), **changes)
 
 
 async def test_a_late_verdict_adds_its_call_its_cost_and_its_labels(history):

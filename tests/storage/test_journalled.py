@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from outcomes import build_outcome
+from outcomes import build_outcome, late_of
 from postgres_server import running_postgres
 from programs import start
 from sqlalchemy import text
@@ -104,6 +104,21 @@ async def test_a_late_cost_waits_behind_its_outcome_and_is_added_once(history, s
     store.mode = "up"
     await replayed(history)
     assert (await history.decision("r-0", BLUE))["late_cost_nanousd"] == 7
+
+
+async def test_a_late_verdict_that_was_stored_too_slowly_is_paid_once(history, store):
+    await history.record(build_outcome("r-0"))
+    late = late_of(build_outcome("r-0"))
+    quick = store.late_once
+
+    async def stored_but_slow(*given):
+        await quick(*given)
+        await asyncio.sleep(1)
+
+    store.late_once = stored_but_slow
+    assert await history.late(late) is None
+    await replayed(history)
+    assert (await history.decision("r-0", BLUE))["late_cost_nanousd"] == late.cost_nanousd > 0
 
 
 async def test_a_batch_that_was_applied_just_before_the_crash_is_applied_once(sql_url, tmp_path):

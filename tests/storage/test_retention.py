@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from outcomes import EMBEDDER, NOW, build_outcome
+from outcomes import EMBEDDER, NOW, build_outcome, late_of
 from sqlalchemy import text
 
 from router.domain import Caller
@@ -38,14 +38,16 @@ async def test_rows_go_with_all_that_hangs_on_them(sql_history):
 
 async def test_text_goes_and_the_story_stays(sql_history):
     await sql_history.record(at_day(5))
+    await sql_history.late(late_of(at_day(5)))
     await sql_history.feedback("r-5", BLUE, 1.0, "ann", "she wrote 42 herself")
     before = await sql_history.decision("r-5", BLUE)
     assert await Retention(sql_history.engine, 30, 2, clock=lambda: NOW).round() == (0, 1)
     after = await sql_history.decision("r-5", BLUE)
-    for word in ("What is 6", "The answer is", "6 x 7", "UpstreamUnavailable", "herself"):
+    for word in ("What is 6", "The answer is", "6 x 7 = 42", "UpstreamUnavailable", "herself"):
         assert (word in json.dumps(before), word in json.dumps(after)) == (True, False)
     assert (after["question_hash"], after["cost_nanousd"]) == (None, before["cost_nanousd"])
     assert [rung["verdict"] for rung in after["attempts"]] == ["invalid", "unjudged"]
+    assert (after["evidence"]["late"]["verdict"], after["evidence"]["late"]["reason"]) == ("valid", None)
     assert [[each.id for each in batch] async for batch in sql_history.questions(EMBEDDER)] == [["r-5"]]
     assert await Retention(sql_history.engine, 30, 2, clock=lambda: NOW).round() == (0, 0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from outcomes import EMBEDDER, NOW, build_outcome
@@ -65,12 +65,13 @@ async def test_what_was_learnt_is_there_after_a_restart(new_postgresql_url, tmp_
         await until(there)
 
 
-async def test_a_postgresql_that_is_away_at_start_is_waited_for_behind_the_journal(tmp_path, stack):
+@pytest.mark.parametrize("kind", ["faiss", "pgvector"])
+async def test_a_postgresql_that_is_away_at_start_is_waited_for_behind_the_journal(tmp_path, stack, kind):
     from postgres_server import running_postgres  # noqa: PLC0415 - one of its own, to be stopped
 
     with running_postgres() as server:
         server.stop()
-        history, index = await opened(config(server.url, tmp_path), stack)
+        history, index = await opened(config(server.url, tmp_path, kind), stack)
         metrics = Metrics()
         await watch(history, index, metrics, stack)
         assert history.away
@@ -83,7 +84,9 @@ async def test_a_postgresql_that_is_away_at_start_is_waited_for_behind_the_journ
         await asyncio.to_thread(server.start)
 
         async def there():
-            return not history.backlog and not history.away and await index.size("blue") == 1
+            with suppress(StoreUnavailable):
+                return not history.backlog and not history.away and await index.size("blue") == 1
+            return False
 
         await until(there)
         assert await history.decision("r-1", BLUE) is not None
