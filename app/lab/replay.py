@@ -12,7 +12,9 @@ from rich.console import Console
 from app.lab.progress import note, progress_bar
 from app.lab.table import result_table
 from app.logs import configure
+from cascade.always import ALWAYS
 from cascade.lab import lineup
+from cascade.lab.curves import POLICY, budget_curve
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.ladder import POOL
 from cascade.lab.report.page import page
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cascade.lab.curves import Curve
     from cascade.lab.lineup import Settings
+    from cascade.lab.score import Row
     from cascade.lab.stream import Stream
 
 
@@ -61,7 +65,7 @@ def run(wish: Wish, *, as_json_only: bool, report: Path | None) -> None:
     configure("warning", "console")
     if report is not None:
         check_writable(report)
-    results = replayed(wish)
+    results = replayed(wish, curves=report is not None)
     told: list[Any] = [as_json(result.stream, result.rows) for result in results]
     if as_json_only:
         sys.stdout.buffer.write(orjson.dumps(told if len(told) > 1 else told[0], option=orjson.OPT_INDENT_2) + b"\n")
@@ -75,8 +79,11 @@ def run(wish: Wish, *, as_json_only: bool, report: Path | None) -> None:
         note(f"the report is in {report}")
 
 
-def replayed(wish: Wish) -> list[Result]:
-    """Every recording over every ladder; all are read and checked before the first is replayed."""
+def replayed(wish: Wish, *, curves: bool = False) -> list[Result]:
+    """Every recording over every ladder; all are read and checked before the first is replayed.
+
+    `curves` adds a policy over all budgets, where one of them has such a curve.
+    """
     streams = [chosen for folder in wish.recordings for chosen in _streams(folder, wish)]
     planned = [(chosen, *_policies(chosen, wish)) for chosen in streams]
     embedder = CachedEmbedder(SentenceTransformerEmbedder())
@@ -84,11 +91,17 @@ def replayed(wish: Wish) -> list[Result]:
     with progress_bar() as tell:
         for chosen, policies, left_out in planned:
             rows = replay(chosen, policies, embedder, tell)
-            results.append(Result(chosen, tuple(rows), left_out))
+            results.append(Result(chosen, tuple(rows), left_out, _curve(chosen, rows, wish) if curves else None))
     for result in results:
         for line in result.left_out:
             note(f"{result.title}: {line}")
     return results
+
+
+def _curve(chosen: Stream, rows: Sequence[Row], wish: Wish) -> Curve | None:
+    asked = any(row.policy == POLICY for row in rows)
+    singles = [row for row in rows if row.policy.startswith(ALWAYS)]
+    return budget_curve(chosen, wish.settings.get(POLICY, {}), singles) if asked else None
 
 
 def check_writable(path: Path) -> None:
@@ -115,7 +128,7 @@ def _policies(chosen: Stream, wish: Wish) -> tuple[list[Any], tuple[str, ...]]:
     policies = lineup.build(names, wish.settings)
     known = [tier.name for tier in chosen.tiers]
     for policy in policies:
-        tier = policy.name.removeprefix("always:")
+        tier = policy.name.removeprefix(ALWAYS)
         if tier != policy.name and tier not in known:
             raise ConfigError(
                 f"{policy.name}: this ladder ({chosen.ladder}) has no such tier; it has: {', '.join(known)}"

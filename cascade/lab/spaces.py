@@ -69,6 +69,8 @@ SPACES: Mapping[str, Mapping[str, Range]] = {
 _CONFIDENCES = frozenset({("two-tier", "threshold")})
 #: How far a candidate of the last round lies from the best one at most, as a share of the range.
 _NEAR = 0.12
+#: A single setting was searched in finer steps already, so this much of it is left.
+_FINER = 0.3
 
 
 def space_of(policy: str, confidences: Sequence[float] = ()) -> Mapping[str, Scale]:
@@ -99,10 +101,14 @@ def wide(space: Mapping[str, Scale], tries: int, seed: int) -> Iterator[dict[str
 
 
 def near(space: Mapping[str, Scale], best: Mapping[str, Any], tries: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Candidates around the best one; none around the default."""
+    """Candidates around the best one; none around the default. A single setting is searched in even steps."""
     for number in range(tries if best else 0):
+        even = (2 * number + 1) / tries - 1
         yield {
-            name: space[name].at(space[name].share(float(value)) + _NEAR * (2 * _dice(seed, number, name) - 1))
+            name: space[name].at(
+                space[name].share(float(value))
+                + _NEAR * (even * _FINER if len(space) == 1 else 2 * _dice(seed, number, name) - 1)
+            )
             for name, value in best.items()
             if name in space
         }

@@ -41,6 +41,7 @@ def findings(result: Result) -> list[Finding]:
     """All of them, the gist first."""
     return [
         *_gist(result),
+        *_curve(result),
         *_traps(result),
         *_locked(result),
         *_below_chance(result),
@@ -88,6 +89,21 @@ def _named(row: Row) -> str:
     """A policy by its name, a single model as what it is."""
     model = row.policy.removeprefix("always:")
     return row.policy if model == row.policy else f"{model} alone, without any routing"
+
+
+def _curve(result: Result) -> Iterator[Finding]:
+    """A policy over all budgets against random mixing: the paper's own measure."""
+    curve = result.curve
+    if curve is None:
+        return
+    gap = curve.area - curve.mixed_area
+    words = "above" if gap >= 0 else "below"
+    yield Finding(
+        "note" if gap >= 0 else "warn",
+        f"{curve.policy} over all budgets between the cheapest and the dearest model: {points(curve.area)} % right on "
+        f"average (normalised area under the curve {curve.area:.3f}), {abs(100 * gap):.1f} points {words} random "
+        f"mixing ({curve.mixed_area:.3f}).",
+    )
 
 
 def _traps(result: Result) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def _section(result: Result) -> str:
         f"<h2>{escape(result.title)}</h2>",
         f'<p class="soft">{len(result.stream.queries):,} queries.</p>',
         f'<h3>In short</h3><ul class="findings">{told}</ul>',
-        f"<h3>Cost and accuracy</h3>{plane(result)}{key()}{tables.overview(result)}",
+        f"<h3>Cost and accuracy</h3>{plane(result)}{key(result)}{tables.overview(result)}",
         _titled("What it buys", tables.money(result)),
         _titled("By task", tables.by_task(result)),
         _titled("Where policies start", _starts(result)),

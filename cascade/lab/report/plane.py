@@ -38,11 +38,12 @@ def plane(result: Result) -> str:
     if not rows:
         return ""
     across, up = _scales(rows)
-    parts = [*_axes(across, up), *_mixing(result, across, up), *_front(rows, across, up), *_points(rows, across, up)]
+    lines = [*_axes(across, up), *_mixing(result, across, up), *_curve(result, across, up), *_front(rows, across, up)]
+    parts = [*lines, *_points(rows, across, up)]
     return svg.chart(WIDTH, HEIGHT, f"Accuracy against cost, {result.title}", *parts)
 
 
-def key() -> str:
+def key(result: Result) -> str:
     """What the marks mean, as HTML."""
     shapes = "".join(f"<li>{_swatch(kind)}{escape(words)}</li>" for kind, words in _KEY)
     lines = (
@@ -53,6 +54,11 @@ def key() -> str:
         "here is both cheaper and better</li>"
         '<li><svg width="26" height="12"><line x1="13" y1="0" x2="13" y2="12" class="whisker"/></svg>95 % interval</li>'
     )
+    if result.curve is not None:
+        lines += (
+            '<li><svg width="26" height="12"><line x1="0" y1="6" x2="26" y2="6" class="curve"/></svg>'
+            f"{escape(result.curve.policy)} at every budget</li>"
+        )
     return f'<ul class="key">{shapes}{lines}</ul>'
 
 
@@ -107,6 +113,14 @@ def _mixing(result: Result, across: Scale, up: Scale) -> list[str]:
         if accuracy is not None:
             found.append((across.at(cost), up.at(accuracy)))
     return [svg.path(found, "mixing")]
+
+
+def _curve(result: Result, across: Scale, up: Scale) -> list[str]:
+    """The policy over all budgets."""
+    if result.curve is None:
+        return []
+    many = len(result.stream.queries)
+    return [svg.path([(across.at(cost / many / 1e6), up.at(right)) for cost, right in result.curve.points], "curve")]
 
 
 def _front(rows: list[Row], across: Scale, up: Scale) -> list[str]:

@@ -16,17 +16,22 @@ from cascade.lab.ladder import POOL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cascade.lab.curves import Curve
     from cascade.lab.score import Row
     from cascade.lab.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One recording over one ladder; `left_out` says in words which policies were not run and why."""
+    """One recording over one ladder.
+
+    `left_out` says in words which policies were not run and why; `curve` is a policy over all budgets, if it has one.
+    """
 
     stream: Stream
     rows: tuple[Row, ...]
     left_out: tuple[str, ...] = ()
+    curve: Curve | None = None
 
     @property
     def title(self) -> str:

@@ -49,6 +49,7 @@ svg .grid { stroke: var(--rule); stroke-width: 1; }
 svg .whisker { stroke: var(--soft); stroke-width: 1; opacity: .55; }
 svg .leader { stroke: var(--soft); stroke-width: .7; opacity: .7; }
 svg .diagonal, svg .mixing { stroke: var(--random); stroke-width: 1.6; stroke-dasharray: 5 4; }
+svg .curve { stroke: var(--oracle); stroke-width: 1.6; stroke-dasharray: 2 3; }
 svg .front { stroke: var(--router); stroke-width: 1.4; opacity: .55; }
 svg .mark { stroke: var(--paper); stroke-width: 1.5; fill: var(--router); }
 svg .mark.always { fill: var(--always); } svg .mark.oracle { fill: var(--oracle); }
