@@ -128,5 +128,7 @@ async def ready(http: Request) -> Response:
 @router.get("/metrics")
 async def metrics(http: Request) -> Response:
     """Prometheus."""
-    content, media_type = services_of(http).metrics.exposition()
+    services = services_of(http)
+    await services.look_at_gauges()
+    content, media_type = services.metrics.exposition()
     return Response(content, media_type=media_type)

@@ -36,7 +36,7 @@ _log = structlog.get_logger("gearbox.edge")
 
 
 def create_app(
-    open_services: OpenServices, lifecycle: Lifecycle | None = None, tracing: Tracing | None = None
+    open_services: OpenServices, lifecycle: Lifecycle | None = None, *, tracing: Tracing | None = None
 ) -> FastAPI:
     """The application.
 

@@ -82,7 +82,7 @@ def _run(
     """Serve in this process until it is told to end."""
     lifecycle, tracing = Lifecycle(), tracing_of(plan, variables)
     settings = uvicorn.Config(
-        create_app(partial(open_services, plan, tracing=tracing), lifecycle, tracing),
+        create_app(partial(open_services, plan, tracing=tracing), lifecycle, tracing=tracing),
         log_config=None,
         access_log=False,
         server_header=False,

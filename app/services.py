@@ -43,5 +43,6 @@ class Services:
     hold_status_s: float
     checks: dict[str, Callable[[], Awaitable[None]]]
     notes: Callable[[], Mapping[str, str]]
+    look_at_gauges: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     started_at: float

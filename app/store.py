@@ -25,7 +25,7 @@ from storage.retention import Retention
 from storage.store import SqlHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AsyncExitStack
 
     from app.metrics import Metrics
@@ -100,19 +100,28 @@ async def follow(
     _keep_on(follower.run(), stack)
 
 
-async def watch(history: JournalledHistory, neighbours: Neighbours, metrics: Metrics, stack: AsyncExitStack) -> None:
-    """Keep the gauges of store and index up to date."""
+def watch(
+    history: JournalledHistory, neighbours: Neighbours, metrics: Metrics, stack: AsyncExitStack
+) -> Callable[[], Awaitable[None]]:
+    """Keep the gauges of store and index up to date; what is returned does so at once, for a scrape.
+
+    The scrape of one worker cannot look into the others, so each of them also looks by itself now and then.
+    """
+
+    async def look() -> None:
+        metrics.store_backlog.set(history.backlog)
+        try:
+            metrics.index_size.set(await neighbours.total())
+        except (StoreUnavailable, OSError):
+            _log.debug("the index's size is not known now")
 
     async def run() -> None:
         while True:
-            metrics.store_backlog.set(history.backlog)
-            try:
-                metrics.index_size.set(await neighbours.total())
-            except (StoreUnavailable, OSError):
-                _log.debug("the index's size is not known now")
+            await look()
             await asyncio.sleep(GAUGES_S)
 
     _keep_on(run(), stack)
+    return look
 
 
 async def _reached(sql: SqlHistory, wanted: StoreConfig) -> bool:

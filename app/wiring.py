@@ -95,7 +95,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics(plan.environment.prometheus_folder)
-    await watch(history, neighbours, metrics, stack)
+    look_at_gauges = watch(history, neighbours, metrics, stack)
     observers: list[Observer] = [
         metrics,
         RequestLog(prompts=config.server.log_prompts),
@@ -131,6 +131,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         hold_status_s=config.server.hold_status_s,
         checks={"store": history.ready, "embedding": embedder.ping},
         notes=history.notes,
+        look_at_gauges=look_at_gauges,
         close=stack.aclose,
         started_at=time.time(),
     )

@@ -73,7 +73,7 @@ async def test_a_postgresql_that_is_away_at_start_is_waited_for_behind_the_journ
         server.stop()
         history, index = await opened(config(server.url, tmp_path, kind), stack)
         metrics = Metrics()
-        await watch(history, index, metrics, stack)
+        watch(history, index, metrics, stack)
         assert history.away
         await history.record(build_outcome("r-1"))
         await asyncio.sleep(0.05)
