@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from router.budgets import Standing
     from router.domain import Caller, Label, Neighbour, Outcome
     from router.pricing import Usage
 
@@ -158,3 +159,84 @@ class Observer(Protocol):
 
     def observe(self, outcome: Outcome) -> None:
         """Take note of one outcome."""
+
+
+class Hold(Protocol):
+    """Money set aside for one call."""
+
+    @property
+    def nanousd(self) -> int:
+        """How much."""
+
+
+class Ledger(Protocol):
+    """Budgets that outlive a request. A caller without budgets never comes here."""
+
+    async def reserve(self, budgets: Sequence[str], nanousd: int, wait_s: float) -> Hold:
+        """Set a call's worst case aside in all of these budgets, or in none.
+
+        What fails only because of others' open reservations is waited for, at most `wait_s` seconds.
+
+        Raises:
+            QuotaSpent: what is settled already leaves too little.
+            RateLimited: others' reservations leave too little, and still did after the wait.
+            StoreUnavailable: the ledger is away, and what this worker may spend without asking is used up.
+        """
+
+    def settle(self, hold: Hold, cost_nanousd: int) -> None:
+        """Pay what the call really cost and give the rest back. It never waits, so that it is safe in any `finally`."""
+
+    def soft_reached(self, budgets: Sequence[str]) -> tuple[str, ...]:
+        """Those of these budgets whose soft limit is reached, as far as this worker knows."""
+
+    async def aclose(self) -> None:
+        """Settle everything and give back what is unspent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What one worker says about one budget: spent since the last one, and how much it keeps reserved.
+
+    Settlements of a worker and budget are numbered from 1, so that one that is sent twice counts once.
+    """
+
+    budget: str
+    seq: int
+    spent_nanousd: int
+    keep_nanousd: int
+
+
+class Bank(Protocol):
+    """The truth about budgets: SQL in production. Workers borrow from it and settle with it (`storage.ledger`).
+
+    Its law: for each budget, spent + reserved never falls below what was truly spent plus everything that any worker
+    may still spend. So a limit holds whatever dies.
+    """
+
+    async def lend(self, worker: str, amounts: Mapping[str, int]) -> Mapping[str, Standing]:
+        """Reserve all of these amounts (budget -> nano-dollars) for a worker, or none; how the budgets stand then.
+
+        A budget that does not exist bounds nothing: it is missing in the answer.
+
+        Raises:
+            Refused: one of them does not fit.
+            StoreUnavailable: nobody knows whether it was done; the next settlement's `keep_nanousd` puts it right.
+        """
+
+    async def settle(self, worker: str, settlements: Sequence[Settlement]) -> Mapping[str, Standing]:
+        """Book these; how the budgets stand then. One that is missing in the answer holds nothing of the worker's.
+
+        That is so where a budget was deleted, or where the worker was taken for dead and all of it counted as spent.
+        """
+
+    async def renew(self, worker: str) -> None:
+        """Say that the worker lives; to be repeated well within the time after which it counts as dead."""
+
+    async def reap(self) -> int:
+        """Count what dead workers had reserved as spent: at worst they spent it. How many reservations that were."""
+
+    async def standings(self, budgets: Sequence[str]) -> Sequence[Standing]:
+        """How these budgets stand; those that do not exist are left out."""
+
+    async def aclose(self) -> None:
+        """Give connections of its own back."""
