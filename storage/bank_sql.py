@@ -85,7 +85,8 @@ class SqlBank:
         with guard("renewing reservations"):
             async with writing(self.engine).begin() as connection:
                 until = await self._time(connection) + self._ttl
-                mine = update(reservations).where(reservations.c.worker == worker)
+                # An empty one may expire: it is reaped for nothing, and so the table keeps no budget of long ago.
+                mine = update(reservations).where(reservations.c.worker == worker, reservations.c.amount_nanousd > 0)
                 await connection.execute(mine.values(expires_at=until))
 
     async def reap(self) -> int:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 import pytest
 from postgres_server import running_postgres
+from redis_server import running_redis
 
+from storage.bank_memory import MemoryBank
+from storage.bank_sql import SqlBank
+from storage.budgets import SqlBudgets
+from storage.engine import create_engine
 from storage.memory import MemoryHistory
+from storage.migrate import migrate
 from storage.store import SqlHistory
 
 
@@ -28,7 +35,7 @@ def shared_postgresql_url(postgres):
 def postgresql_url(postgres, shared_postgresql_url):
     """One database for all tests of a worker, emptied after each; a test that leaves a lock behind fails here."""
     yield shared_postgresql_url
-    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", "TRUNCATE inference CASCADE", "gearbox")
+    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", "TRUNCATE inference, api_key, budget, reservation, worker CASCADE", "gearbox")
 
 
 @pytest.fixture
@@ -38,6 +45,20 @@ def new_postgresql_url(postgres):
     postgres.run("createdb", name)
     yield f"postgresql+asyncpg://postgres@/{name}?host={postgres.socket_dir}"
     postgres.run("dropdb", "--force", name)
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """One server per xdist worker."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    """A server without keys."""
+    redis_server.run("FLUSHALL")
+    return redis_server.url
 
 
 @pytest.fixture
@@ -70,3 +91,50 @@ async def history(request):
         opened = await SqlHistory.open(request.getfixturevalue(f"{request.param}_url"), batch=2)
     yield opened
     await opened.aclose()
+
+
+class Clock:
+    """A clock that only tests move."""
+
+    def __init__(self):
+        self.at("2026-03-01T12:00:00")
+
+    def at(self, text):
+        self.now = datetime.fromisoformat(f"{text}+00:00").timestamp()
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def sql_engine(sql_url):
+    engine = create_engine(sql_url)
+    await migrate(engine)
+    yield engine
+    await engine.dispose()
+
+
+async def opened_bank(request, clock, kind, terms):
+    """A bank with these budgets, and what closes it."""
+    if kind == "memory":
+        return MemoryBank(terms, clock=clock), None
+    engine = create_engine(request.getfixturevalue(f"{kind}_url"))
+    await migrate(engine)
+    for each in terms:
+        await SqlBudgets(engine, clock).put(each)
+    return SqlBank(engine, clock=clock), engine
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def bank(request, clock):
+    terms = request.module.KEY, request.module.TEAM, request.module.EVER
+    opened, engine = await opened_bank(request, clock, request.param, terms)
+    yield opened
+    await opened.aclose()
+    if engine is not None:
+        await engine.dispose()
