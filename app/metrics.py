@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from app.reports import outcome_word
-from router.domain import Purpose, Stop
+from router.domain import CostSource, Purpose, Stop
 from router.pricing import NANOUSD_PER_USD
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Metrics:
         self._cost = self._counter(f"cost{_NANO}", "Money spent, USD", "tier", "purpose")
         self._baseline = self._counter(f"baseline{_NANO}", "What the top tier alone would have cost, USD")
         self._stops = self._counter("budget_stops", "Requests ended early by a budget", "scope")
+        self._soft = self._counter("budget_soft", "Requests served above a budget's soft limit", "scope")
+        self._cache = self._counter("cache", "Requests by what the response cache and joins had for them", "result")
         self._upstream_errors = self._counter("upstream_errors", "Calls that failed", "tier", "kind")
         self.index_size = Gauge("gearbox_index_size", "Questions in the index", registry=self.registry)
         self.store_backlog = Gauge("gearbox_store_backlog", "Outcomes not yet in the database", registry=self.registry)
@@ -58,6 +60,7 @@ class Metrics:
         policy = outcome.request.policy
         word = outcome_word(outcome)
         self._requests.labels(policy, served.tier if served else _NONE, word).inc()
+        self._cache.labels(outcome.cache).inc()
         self._duration.labels(policy).observe(outcome.latency_s)
         self._overhead.observe(outcome.overhead_s)
         if outcome.start_tier is not None:
@@ -73,8 +76,12 @@ class Metrics:
                 if call.error is not None:  # an embedding request that failed has no attempt to say so
                     self._upstream_errors.labels(call.tier, outcome.error.code or type(outcome.error).__name__).inc()
         self._baseline.inc(outcome.baseline_nanousd or 0)
-        if outcome.delivered.stopped is Stop.BUDGET:
+        if outcome.denied is not None:
+            self._stops.labels(getattr(outcome.denied, "scope", None) or "ledger").inc()
+        elif outcome.delivered.stopped is Stop.BUDGET:
             self._stops.labels("request").inc()
+        for budget in outcome.soft_reached:
+            self._soft.labels(budget.partition(":")[0]).inc()
 
     def exposition(self) -> tuple[bytes, str]:
         """(text, media type) of a scrape."""
@@ -89,7 +96,7 @@ class Metrics:
         self._cost.labels(call.tier, call.purpose).inc(call.cost_nanousd or 0)
         if call.ttft_s is not None and call.purpose is Purpose.GENERATE:
             self._ttft.labels(call.tier).observe(call.ttft_s)
-        if call.usage is None:
+        if call.usage is None or call.cost_source is CostSource.CACHE:
             return
         kinds = {
             "prompt": call.usage.prompt_tokens,

@@ -17,7 +17,7 @@ from cascade.baseline import baseline_nanousd
 from cascade.eligible import eligible
 from cascade.failures import failure
 from cascade.purse import Purse
-from cascade.quotes import check_boundable
+from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
 from router.domain import Judging, Outcome, Run, StreamMode
 from router.labels import labels
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cascade.policy import Policy
     from cascade.runner import Runner
     from router.domain import Request, Tier
-    from router.ports import History, Listener, Observer
+    from router.ports import History, Ledger, Listener, Observer
     from router.starter import Start, Starter
 
 _log = structlog.get_logger("gearbox.engine")
@@ -56,6 +56,8 @@ class Engine:
         observers: Sequence[Observer],
         *,
         judge_fails_open: bool = True,
+        ledger: Ledger | None = None,
+        default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build the engine.
@@ -68,6 +70,8 @@ class Engine:
             history: the store.
             observers: metrics and logs.
             judge_fails_open: see `Run`.
+            ledger: counts what callers with budgets spend; None = budgets are not kept here.
+            default_output_tokens: see `Means`.
             clock: seconds, monotonic.
         """
         self._ladder = tuple(ladder)
@@ -77,6 +81,8 @@ class Engine:
         self._history = history
         self._observers = tuple(observers)
         self._judge_fails_open = judge_fails_open
+        self._ledger = ledger
+        self._default_output_tokens = default_output_tokens
         self._clock = clock
 
     async def prepare(self, request: Request) -> Prepared:
@@ -87,8 +93,9 @@ class Engine:
         """
         policy = self._policies(request.policy)
         rungs = eligible(self._ladder, request)
-        if request.wishes.cap_nanousd is not None:
-            check_boundable(request.body)
+        purse = self._purse(request)
+        if purse.capped or purse.budgeted:
+            check_boundable(request.body, "x-gearbox-budget-usd" if purse.capped else "this key's budget")
         start = await self._starter.evidence(request, policy.neighbours)
         run = Run(
             ladder=rungs,
@@ -99,7 +106,7 @@ class Engine:
             judge_fails_open=self._judge_fails_open,
             quality=request.wishes.quality,
         )
-        return Prepared(policy, self._runner.budgeted(run, request, Purse(request.wishes.cap_nanousd)), start)
+        return Prepared(policy, self._runner.budgeted(run, request, purse), start)
 
     async def handle(self, request: Request, listener: Listener, brake: Brake) -> Outcome:
         """Serve one request; a failure comes back inside the outcome, recorded like everything else.
@@ -110,7 +117,7 @@ class Engine:
         """
         started = self._clock()
         prepared = await self.prepare(request)
-        purse = Purse(request.wishes.cap_nanousd)
+        purse = self._purse(request)
         ride = await self._runner.run(request, prepared.policy, prepared.run, purse, brake, listener)
         outcome = Outcome(
             request=request,
@@ -127,6 +134,8 @@ class Engine:
             embedding_model=self._starter.model,
             error=failure(request, ride.run, ride.delivered),
             client="disconnected" if brake.client_gone else "answered",
+            soft_reached=purse.soft_reached,
+            denied=purse.denied,
         )
         outcome = self._judged_by_rules(outcome)
         await self._record(outcome)
@@ -139,6 +148,12 @@ class Engine:
             StoreUnavailable: it could not be made durable.
         """
         await self._record(outcome)
+
+    def _purse(self, request: Request) -> Purse:
+        budgets = () if self._ledger is None else request.caller.budgets
+        return Purse(
+            request.wishes.cap_nanousd, self._ledger, budgets, default_output_tokens=self._default_output_tokens
+        )
 
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:
         """Labels and baseline, which follow from the run alone."""

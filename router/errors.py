@@ -104,15 +104,17 @@ class BudgetExhausted(RequestError):
 
 
 class RateLimited(RequestError):
-    """Too much at once; `retry_after_s` says when to come back."""
+    """Too much at once; `retry_after_s` says when to come back. `scope`: of the budget, where one is the cause."""
 
     code = "rate_limit_exceeded"
+    scope: str | None = None
 
 
 class QuotaSpent(RequestError):
-    """A key's, team's or the global budget is spent; retrying before it resets is pointless."""
+    """A key's, team's or the global budget (`scope`) is spent; retrying before it resets is pointless."""
 
     code = "insufficient_quota"
+    scope: str | None = None
 
 
 class UpstreamError(GearboxError):

@@ -197,7 +197,7 @@ class Ledger(Protocol):
 class Settlement:
     """What one worker says about one budget: spent since the last one, and how much it keeps reserved.
 
-    Settlements of a worker and budget are numbered from 1, so that one that is sent twice counts once.
+    A worker numbers its settlements from 1 upwards, so that one that is sent twice counts once.
     """
 
     budget: str

@@ -8,6 +8,7 @@ Bank away: what is borrowed can be spent, then StoreUnavailable.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class LeasedLedger:
         self._settings = settings or LedgerSettings()
         self._clock = clock
         self._tills: dict[str, Till] = {}
+        self._numbers = itertools.count(1)
         self._noes: dict[str, _No] = {}
         self._away_until = 0.0
         self._renewed_at = clock()
@@ -134,9 +136,10 @@ class LeasedLedger:
         with suppress(asyncio.CancelledError):
             await self._task
         try:
-            await self._tell(keep_idle=False)
-        except StoreUnavailable as error:
-            _log.warning("closed while the ledger is away: what was reserved counts as spent", why=error.message)
+            for _ in range(2):  # what was under way first, then the rest
+                await self._tell(keep_idle=False)
+        except (StoreUnavailable, TimeoutError) as error:
+            _log.warning("closed while the ledger is away: what was reserved counts as spent", why=str(error))
         await self._bank.aclose()
 
     # taking and borrowing
@@ -278,7 +281,7 @@ class LeasedLedger:
 
     async def _settle(self, tills: Sequence[Till], *, keep_idle: bool) -> None:
         """Under the lock."""
-        told = [(till, entry) for till in tills if (entry := till.settlement(keep_idle=keep_idle)) is not None]
+        told = [(till, entry) for till in tills if (entry := till.settlement(self._numbers, keep_idle=keep_idle))]
         if not told:
             return
         known = await self._bank.settle(self._worker, [entry for _, entry in told])
@@ -301,18 +304,22 @@ def _soft(till: Till) -> bool:
 def _spent(standing: Standing, left_nanousd: int, nanousd: int) -> QuotaSpent:
     limit = standing.terms.limit_nanousd or 0
     reset = f"it resets at {standing.resets_at:%Y-%m-%d %H:%M} UTC" if standing.resets_at else "it does not reset"
-    return QuotaSpent(
+    error = QuotaSpent(
         f"{standing.terms.words} of {usd_text(limit)} USD is spent: {usd_text(max(left_nanousd, 0))} USD is left, and "
         f"this call may cost up to {usd_text(nanousd)} USD; {reset}"
     )
+    error.scope = standing.terms.scope
+    return error
 
 
 def _busy(standing: Standing, nanousd: int) -> RateLimited:
-    return RateLimited(
+    error = RateLimited(
         f"{standing.terms.words} is reserved by other requests in flight: {usd_text(nanousd)} USD is needed for this "
         f"call at worst, {usd_text(max(standing.free_nanousd or 0, 0))} USD is free; try again in a moment",
         retry_after_s=1.0,
     )
+    error.scope = standing.terms.scope
+    return error
 
 
 def _away(why: str) -> StoreUnavailable:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from router.ports import Settlement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from router.budgets import Standing
 
 #: A worker borrows ahead at most this part of what is free in a budget, so that nobody starves beside it.
@@ -31,7 +33,6 @@ class Till:
     seen: Standing | None = None
     used_at: float = 0.0
     largest_nanousd: int = 0
-    seq: int = 0
     pending: Settlement | None = field(default=None)
 
     @property
@@ -74,11 +75,12 @@ class Till:
         self.held_nanousd += nanousd
         self.seen = seen
 
-    def settlement(self, *, keep_idle: bool) -> Settlement | None:
+    def settlement(self, numbers: Iterator[int], *, keep_idle: bool) -> Settlement | None:
         """What the bank must be told; None where there is nothing new.
 
         What it gives back leaves the till at once, so that nobody takes it meanwhile; the same settlement is given
-        again until `told`, for the bank may have booked it without our hearing of it.
+        again until `told`, for the bank may have booked it without our hearing of it. `numbers` are the worker's, not
+        the till's: a till may be dropped and made anew while the bank still knows the last number.
         """
         if self.pending is not None:
             return self.pending
@@ -88,8 +90,7 @@ class Till:
         spent = self.spent_nanousd
         self.held_nanousd = max(self.held_nanousd - spent - back, 0)
         self.spent_nanousd = 0
-        self.seq += 1
-        self.pending = Settlement(self.budget, self.seq, spent, self.held_nanousd)
+        self.pending = Settlement(self.budget, next(numbers), spent, self.held_nanousd)
         return self.pending
 
     def told(self, seen: Standing) -> None:
