@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from router.budgets import Standing
+    from router.budgets import BudgetTerms, Standing
     from router.domain import Caller, Label, Neighbour, Outcome
+    from router.keys import KeyRecord
     from router.pricing import Usage
 
 
@@ -240,3 +241,57 @@ class Bank(Protocol):
 
     async def aclose(self) -> None:
         """Give connections of its own back."""
+
+
+class Budgets(Protocol):
+    """Budgets as operators set them; what is spent of them is the Bank's."""
+
+    async def put(self, terms: BudgetTerms) -> None:
+        """Add a budget or change its limits; RequestError where it stands in the configuration."""
+
+    async def remove(self, budget: str) -> bool:
+        """Forget one; False where there is none, RequestError where it stands in the configuration."""
+
+    async def configure(self, wanted: Sequence[BudgetTerms]) -> None:
+        """Make these the budgets of the configuration, adding, changing and removing."""
+
+    async def of(self, key_id: str, team: str) -> Sequence[BudgetTerms]:
+        """Every budget that counts what this caller spends, by id."""
+
+    async def all(self) -> Sequence[BudgetTerms]:
+        """Every budget, by id."""
+
+
+class Directory(Protocol):
+    """Virtual keys as operators set them. Only digests of keys come here."""
+
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets beside them."""
+
+    async def revision(self) -> int:
+        """A number that is another one after every change to keys or budgets."""
+
+    async def any_keys(self) -> bool:
+        """Whether there is a key that was not revoked."""
+
+    async def find(self, digest: str) -> KeyRecord | None:
+        """The key with this digest, or whose former digest it still is for a while; revoked ones too."""
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """The key of this id."""
+
+    async def all(self) -> Sequence[KeyRecord]:
+        """Every key ever made, the oldest first."""
+
+    async def create(self, record: KeyRecord, digest: str) -> None:
+        """Add a key."""
+
+    async def change(self, record: KeyRecord) -> bool:
+        """Change everything but id, digest and times; False where there is no such key, or it is revoked."""
+
+    async def rotate(self, key_id: str, digest: str, shown: str, grace_s: float) -> bool:
+        """Give it a new secret; the former one is taken for `grace_s` more. False as for `change`."""
+
+    async def revoke(self, key_id: str) -> bool:
+        """For good. False as for `change`."""

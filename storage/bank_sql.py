@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
+    from sqlalchemy.engine import RowMapping as Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from router.ports import Settlement
@@ -231,11 +232,11 @@ async def _rows(connection: AsyncConnection, wanted: Collection[str], *, lock: b
     return (await connection.execute(statement.with_for_update() if lock else statement)).mappings().all()
 
 
-def _standing(row: Mapping[str, Any]) -> Standing:
+def _standing(row: Row) -> Standing:
     return Standing(terms_of(row), row["spent_nanousd"], row["reserved_nanousd"], row["window_end"])
 
 
-def terms_of(row: Mapping[str, Any]) -> BudgetTerms:
+def terms_of(row: Row) -> BudgetTerms:
     """A budget row's terms."""
     return BudgetTerms(
         Scope(row["scope"]), row["owner"], Period(row["period"]), row["limit_nanousd"], row["soft_nanousd"]

@@ -20,6 +20,7 @@ from storage.engine import writing
 from storage.faults import guard
 from storage.money_schema import budget as budgets
 from storage.money_schema import reservation as reservations
+from storage.revision import bump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ class SqlBudgets:
             async with writing(self._engine).begin() as connection:
                 await _refuse_configured(connection, terms.id)
                 await self._put(connection, terms, configured=False)
+                await bump(connection)
 
     async def remove(self, budget: str) -> bool:
         """Forget a budget and what is reserved in it; False where there is none.
@@ -63,6 +65,7 @@ class SqlBudgets:
                 await _refuse_configured(connection, budget)
                 gone = await connection.execute(delete(budgets).where(budgets.c.id == clean.text(budget)))
                 await connection.execute(delete(reservations).where(reservations.c.budget_id == clean.text(budget)))
+                await bump(connection)
         return gone.rowcount > 0
 
     async def configure(self, wanted: Sequence[BudgetTerms]) -> None:
@@ -72,6 +75,8 @@ class SqlBudgets:
                 rows = (await connection.execute(select(budgets).where(budgets.c.configured))).mappings().all()
                 known = {row["id"]: terms_of(row) for row in rows}
                 gone = known.keys() - {terms.id for terms in wanted}
+                if gone or any(known.get(terms.id) != terms for terms in wanted):
+                    await bump(connection)
                 # In the order of their ids, as everywhere: no two starting replicas wait for each other in a circle.
                 for terms in sorted(wanted, key=lambda each: each.id):
                     if known.get(terms.id) != terms:
@@ -123,7 +128,12 @@ class SqlBudgets:
         await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=limits))
 
 
+def configured_elsewhere(budget: str) -> RequestError:
+    """What is said to whoever changes a budget of gearbox.yaml."""
+    return RequestError(f"the budget {budget[:200]} stands in gearbox.yaml: change it there", param="budget")
+
+
 async def _refuse_configured(connection: AsyncConnection, budget: str) -> None:
     found = await connection.execute(select(budgets.c.configured).where(budgets.c.id == clean.text(budget)))
     if found.scalar_one_or_none():
-        raise RequestError(f"the budget {budget[:200]} stands in gearbox.yaml: change it there", param="budget")
+        raise configured_elsewhere(budget)

@@ -1,4 +1,4 @@
-"""The tables of keys and money: `api_key`, `budget`, `reservation`, `worker`.
+"""The tables of keys and money: `api_key`, `budget`, `reservation`, `worker`, `revision`.
 
 The law of this file: as `schema`: names, types, keys and indexes, and nothing else. It shares `schema`'s metadata.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, Table, Text
 
-from storage.schema import Json, UtcTime, metadata
+from storage.schema import Json, UtcTime
+from storage.schema import metadata as metadata  # noqa: PLC0414 - exported: it holds the tables of both schemas here
 
 api_key = Table(
     "api_key",
@@ -27,7 +28,7 @@ api_key = Table(
     Column("tokens_per_minute", Integer),
     Column("concurrent_requests", Integer),
     Column("created_at", UtcTime, nullable=False),
-    Column("changed_at", UtcTime, nullable=False, index=True),
+    Column("changed_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
     Column("revoked_at", UtcTime),
 )
@@ -46,7 +47,7 @@ budget = Table(
     Column("window_start", UtcTime, nullable=False),
     Column("window_end", UtcTime, comment="NULL: it never starts anew"),
     Column("configured", Boolean, nullable=False, comment="stands in gearbox.yaml, which alone changes it"),
-    Column("changed_at", UtcTime, nullable=False, index=True),
+    Column("changed_at", UtcTime, nullable=False),
 )
 
 reservation = Table(
@@ -67,4 +68,11 @@ worker = Table(
     Column("config", Text, nullable=False, comment="digest of what workers that share a ledger must agree on"),
     Column("started_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False, comment="grows with every change, so that caches know they are old"),
 )

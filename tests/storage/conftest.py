@@ -35,7 +35,8 @@ def shared_postgresql_url(postgres):
 def postgresql_url(postgres, shared_postgresql_url):
     """One database for all tests of a worker, emptied after each; a test that leaves a lock behind fails here."""
     yield shared_postgresql_url
-    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", "TRUNCATE inference, api_key, budget, reservation, worker CASCADE", "gearbox")
+    tables = "inference, api_key, budget, reservation, worker, revision"
+    postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", f"TRUNCATE {tables} CASCADE", "gearbox")
 
 
 @pytest.fixture

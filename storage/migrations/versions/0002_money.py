@@ -41,7 +41,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("former_digest", name="uq_api_key_former_digest"),
     )
     op.create_index("ix_api_key_team", "api_key", ["team"])
-    op.create_index("ix_api_key_changed_at", "api_key", ["changed_at"])
     op.create_table(
         "budget",
         sa.Column("id", sa.Text(), nullable=False, comment="scope:owner:period"),
@@ -62,7 +61,6 @@ def upgrade() -> None:
         sa.Column("changed_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_budget"),
     )
-    op.create_index("ix_budget_changed_at", "budget", ["changed_at"])
     op.create_table(
         "reservation",
         sa.Column("worker", sa.Text(), nullable=False, comment="who may spend it"),
@@ -82,13 +80,23 @@ def upgrade() -> None:
         "worker",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
-        sa.Column("config", sa.Text(), nullable=False, comment="digest of what workers that share a ledger must agree on"),
+        sa.Column(
+            "config", sa.Text(), nullable=False, comment="digest of what workers that share a ledger must agree on"
+        ),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("expires_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_worker"),
     )
+    op.create_table(
+        "revision",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "number", sa.BigInteger(), nullable=False, comment="grows with every change, so that caches know they are old"
+        ),
+        sa.PrimaryKeyConstraint("name", name="pk_revision"),
+    )
 
 
 def downgrade() -> None:
-    for table in ("worker", "reservation", "budget", "api_key"):
+    for table in ("revision", "worker", "reservation", "budget", "api_key"):
         op.drop_table(table)
