@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from app import config_lines, litellm_config
+from app.headers import DEFAULTABLE
 from app.settings import Config
 from router.endpoints import is_vendor_host
 from router.errors import ConfigError
@@ -259,6 +260,7 @@ def _faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | in
     yield from _alias_faults(config, policies)
     yield from _policy_faults(config, policies)
     yield from _key_faults(config)
+    yield from _budget_faults(config)
     yield from _address_faults(config)
 
 
@@ -341,6 +343,28 @@ def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
             if value is not None and value in seen:
                 yield ("keys", place, word), f"this {word} stands above already: each is given once"
             seen.add(value or "")
+
+
+def _budget_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for place, key in enumerate(config.keys):
+        yield from _periods_twice(("keys", place, "budgets"), [(each.per, "") for each in key.budgets])
+        for name in sorted(set(key.headers) - set(DEFAULTABLE)):
+            yield ("keys", place, "headers", name), f"is no header with a default; those are {', '.join(DEFAULTABLE)}"
+    yield from _periods_twice(("budgets",), [(each.per, each.team or "") for each in config.budgets])
+    for path, each in [
+        *((("budgets", place), each) for place, each in enumerate(config.budgets)),
+        *((("keys", n, "budgets", place), each) for n, key in enumerate(config.keys) for place, each in enumerate(key.budgets)),
+    ]:
+        if each.usd is None and each.soft_usd is None:
+            yield path, "give `usd`, `soft_usd` or both"
+
+
+def _periods_twice(
+    path: tuple[str | int, ...], given: list[tuple[str, str]]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for place, each in enumerate(given):
+        if each in given[:place]:
+            yield (*path, place, "per"), f"a budget per {each[0]} stands above already: one for each period"
 
 
 def _address_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:

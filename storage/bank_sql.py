@@ -81,6 +81,27 @@ class SqlBank:
                         known[budget] = await _book(connection, worker, by_budget[budget], held, known[budget])
                 return {budget: known[budget] for budget in held}
 
+    async def charge(
+        self, worker: str, spent: Mapping[str, int], released: Mapping[str, int]
+    ) -> Mapping[str, Standing]:
+        """Move money of a reservation that several share (`bank_redis`) to spent, and give some back.
+
+        Unlike `settle` it adds, so a repeated one counts twice; what is spent is booked whatever is still reserved.
+        """
+        wanted = sorted({*spent, *released})
+        with guard("settling with the ledger"):
+            async with writing(self.engine).begin() as connection:
+                known = await self._locked(connection, wanted)
+                held = await _held(connection, worker, wanted)
+                for budget in known:
+                    before = held[budget]["amount_nanousd"] if budget in held else 0
+                    less = min(spent.get(budget, 0) + released.get(budget, 0), before)
+                    mine = (reservations.c.worker == worker) & (reservations.c.budget_id == budget)
+                    await connection.execute(update(reservations).where(mine).values(amount_nanousd=before - less))
+                    row = await connection.execute(_moved(budget, spent.get(budget, 0), -less))
+                    known[budget] = _standing(row.mappings().one())
+        return known
+
     async def renew(self, worker: str) -> None:
         """See `Bank`."""
         with guard("renewing reservations"):

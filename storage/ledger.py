@@ -91,6 +91,7 @@ class LeasedLedger:
         self._numbers = itertools.count(1)
         self._noes: dict[str, _No] = {}
         self._away_until = 0.0
+        self._closing = False
         self._renewed_at = clock()
         self._lock = asyncio.Lock()
         self._moved = asyncio.Event()
@@ -132,15 +133,16 @@ class LeasedLedger:
 
     async def aclose(self) -> None:
         """Settle everything and give back what is unspent; what cannot be told is counted as spent by others later."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        # Not cancelled: a settlement that is cut off on its way may or may not have been booked.
+        self._closing = True
+        self._kick.set()
+        await asyncio.wait([self._task])
         try:
             for _ in range(2):  # what was under way first, then the rest
                 await self._tell(keep_idle=False)
+            await self._bank.aclose()
         except (StoreUnavailable, TimeoutError) as error:
             _log.warning("closed while the ledger is away: what was reserved counts as spent", why=str(error))
-        await self._bank.aclose()
 
     # taking and borrowing
 
@@ -241,7 +243,7 @@ class LeasedLedger:
     # settling with the bank
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.tick_s):
                     await self._kick.wait()
@@ -256,6 +258,8 @@ class LeasedLedger:
                 await asyncio.sleep(self._settings.away_s)
 
     async def _tick(self) -> None:
+        if self._closing:
+            return
         await self._tell(keep_idle=True)
         if self._clock() - self._renewed_at >= self._settings.renew_s:
             async with asyncio.timeout(self._settings.patience_s):

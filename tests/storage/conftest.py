@@ -10,10 +10,12 @@ from postgres_server import running_postgres
 from redis_server import running_redis
 
 from storage.bank_memory import MemoryBank
+from storage.bank_redis import RedisBank
 from storage.bank_sql import SqlBank
 from storage.budgets import SqlBudgets
 from storage.engine import create_engine
 from storage.memory import MemoryHistory
+from storage.redis_link import RedisLink
 from storage.migrate import migrate
 from storage.store import SqlHistory
 
@@ -131,11 +133,25 @@ async def opened_bank(request, clock, kind, terms):
     return SqlBank(engine, clock=clock), engine
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture
+async def redis_link(redis_url):
+    link = RedisLink(redis_url)
+    yield link
+    await link.aclose()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "redis"])
 async def bank(request, clock):
+    """Redis stands before PostgreSQL, as it does in production."""
     terms = request.module.KEY, request.module.TEAM, request.module.EVER
-    opened, engine = await opened_bank(request, clock, request.param, terms)
+    kind = "postgresql" if request.param == "redis" else request.param
+    opened, engine = await opened_bank(request, clock, kind, terms)
+    link = RedisLink(request.getfixturevalue("redis_url")) if request.param == "redis" else None
+    if link is not None:
+        opened = RedisBank(opened, link, "test", clock=clock)
     yield opened
     await opened.aclose()
+    if link is not None:
+        await link.aclose()
     if engine is not None:
         await engine.dispose()
