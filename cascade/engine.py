@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cascade.brake import Brake
+    from cascade.cached import ResponseCache
     from cascade.policy import Policy
     from cascade.runner import Runner
     from router.domain import Request, Tier
@@ -58,6 +59,7 @@ class Engine:
         judge_fails_open: bool = True,
         ledger: Ledger | None = None,
         default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
+        cache: ResponseCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build the engine.
@@ -72,6 +74,7 @@ class Engine:
             judge_fails_open: see `Run`.
             ledger: counts what callers with budgets spend; None = budgets are not kept here.
             default_output_tokens: see `Means`.
+            cache: of responses; None = off.
             clock: seconds, monotonic.
         """
         self._ladder = tuple(ladder)
@@ -83,6 +86,7 @@ class Engine:
         self._judge_fails_open = judge_fails_open
         self._ledger = ledger
         self._default_output_tokens = default_output_tokens
+        self._cache = cache
         self._clock = clock
 
     async def prepare(self, request: Request) -> Prepared:
@@ -116,6 +120,10 @@ class Engine:
             StoreUnavailable: the outcome could not be made durable.
         """
         started = self._clock()
+        key, found = await self._cached(request, started)
+        if found is not None:
+            await self._record(found)
+            return found
         prepared = await self.prepare(request)
         purse = self._purse(request)
         ride = await self._runner.run(request, prepared.policy, prepared.run, purse, brake, listener)
@@ -139,6 +147,8 @@ class Engine:
         )
         outcome = self._judged_by_rules(outcome)
         await self._record(outcome)
+        if self._cache is not None and key is not None:
+            await self._cache.put(key, outcome)
         return outcome
 
     async def record(self, outcome: Outcome) -> None:
@@ -148,6 +158,16 @@ class Engine:
             StoreUnavailable: it could not be made durable.
         """
         await self._record(outcome)
+
+    async def _cached(self, request: Request, started: float) -> tuple[str | None, Outcome | None]:
+        """The request's key in the response cache, and what is there."""
+        if self._cache is None:
+            return None, None
+        rungs = eligible(self._ladder, request)
+        key = self._cache.key(request, self._policies(request.policy).settings)
+        if key is None:
+            return None, None
+        return key, await self._cache.get(key, request, rungs, self._clock() - started)
 
     def _purse(self, request: Request) -> Purse:
         budgets = () if self._ledger is None else request.caller.budgets
