@@ -17,6 +17,8 @@ from router import __version__
 from router.errors import GearboxError, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from app.services import Services
 
 router = APIRouter()
@@ -36,7 +38,7 @@ async def chat_completions(http: Request) -> Response:
     request = await chat_request(http, services, http.state.request_id)
     run = services.desk.start(request)
     if request.stream:
-        writer = EventWriter(request, services.extras)
+        writer = EventWriter(run.request, services.extras)
         return EventResponse(run, services.desk, writer, services.hold_status_s)
     return await whole_response(run, services.desk, services.extras, http.receive)
 
@@ -106,14 +108,22 @@ async def live() -> Response:
 @router.get("/health/readiness", include_in_schema=False)
 async def ready(http: Request) -> Response:
     """Everything a request needs is there; no model is called."""
-    down: dict[str, str] = {}
-    for name, check in services_of(http).checks.items():
+    services = services_of(http)
+    down, without = await _failing(services.checks), await _failing(services.notes)
+    status: dict[str, Any] = {**PRODUCT, "status": "down" if down else "ok", "down": down}
+    if without:
+        status["without"] = without
+    return json_response(503 if down else 200, status)
+
+
+async def _failing(checks: Mapping[str, Callable[[], Awaitable[None]]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, check in checks.items():
         try:
             await check()
         except GearboxError as error:
-            down[name] = error.message
-    status: dict[str, Any] = {**PRODUCT, "status": "down" if down else "ok", "down": down}
-    return json_response(503 if down else 200, status)
+            found[name] = error.message
+    return found
 
 
 @router.get("/metrics")

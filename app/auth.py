@@ -153,7 +153,7 @@ class KeyRing:
                 await self.refresh()
             except StoreUnavailable as error:
                 _log.warning("keys cannot be looked at; those that are known go on working", why=error.message)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged in full; a watcher that dies would be worse
                 _log.exception("looking at the keys failed; it is tried again")
 
     def _is_master(self, digest: bytes) -> bool:

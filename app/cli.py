@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from app import keys_cli
 from router import __version__
 from router.errors import ConfigError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 imports = typer.Typer(help="Turn another proxy's configuration into gearbox.yaml.", no_args_is_help=True)
 app.add_typer(imports, name="import")
+app.add_typer(keys_cli.app)
 _Config = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option(

@@ -20,14 +20,14 @@ from router.endpoints import is_vendor_host
 from router.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
     from app.config_lines import Document
-    from app.settings import DeploymentConfig, Variables
+    from app.settings import BudgetConfig, DeploymentConfig, Variables
     from router.catalog import Catalog
 
 _ENVIRON = "os.environ/"
@@ -346,17 +346,21 @@ def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 
 def _budget_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    yield from _periods_twice(("budgets",), [(each.per, each.team or "") for each in config.budgets])
     for place, key in enumerate(config.keys):
         yield from _periods_twice(("keys", place, "budgets"), [(each.per, "") for each in key.budgets])
         for name in sorted(set(key.headers) - set(DEFAULTABLE)):
             yield ("keys", place, "headers", name), f"is no header with a default; those are {', '.join(DEFAULTABLE)}"
-    yield from _periods_twice(("budgets",), [(each.per, each.team or "") for each in config.budgets])
-    for path, each in [
-        *((("budgets", place), each) for place, each in enumerate(config.budgets)),
-        *((("keys", n, "budgets", place), each) for n, key in enumerate(config.keys) for place, each in enumerate(key.budgets)),
-    ]:
+        yield from _empty_budgets(("keys", place, "budgets"), key.budgets)
+    yield from _empty_budgets(("budgets",), config.budgets)
+
+
+def _empty_budgets(
+    path: tuple[str | int, ...], given: Sequence[BudgetConfig]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for place, each in enumerate(given):
         if each.usd is None and each.soft_usd is None:
-            yield path, "give `usd`, `soft_usd` or both"
+            yield (*path, place), "give `usd`, `soft_usd` or both"
 
 
 def _periods_twice(

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.admin_routes import router as admin_router
 from app.api import router
 from app.errors import error_body
 from app.more_routes import router as more_routes
@@ -49,6 +50,7 @@ def create_app(open_services: OpenServices) -> FastAPI:
         title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.include_router(router)
+    app.include_router(admin_router)
     app.include_router(more_routes)
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -51,6 +51,9 @@ class Metrics:
         self._soft = self._counter("budget_soft", "Requests served above a budget's soft limit", "scope")
         self._cache = self._counter("cache", "Requests by what the response cache and joins had for them", "result")
         self._upstream_errors = self._counter("upstream_errors", "Calls that failed", "tier", "kind")
+        self.redis_away = Gauge(
+            "gearbox_redis_away", "1 while Redis is configured and does not answer", registry=self.registry
+        )
         self.index_size = Gauge("gearbox_index_size", "Questions in the index", registry=self.registry)
         self.store_backlog = Gauge("gearbox_store_backlog", "Outcomes not yet in the database", registry=self.registry)
 
@@ -76,16 +79,19 @@ class Metrics:
                 if call.error is not None:  # an embedding request that failed has no attempt to say so
                     self._upstream_errors.labels(call.tier, outcome.error.code or type(outcome.error).__name__).inc()
         self._baseline.inc(outcome.baseline_nanousd or 0)
+        self._budgets(outcome)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """(text, media type) of a scrape."""
+        return generate_latest(_InUsd(self.registry)), CONTENT_TYPE_LATEST
+
+    def _budgets(self, outcome: Outcome) -> None:
         if outcome.denied is not None:
             self._stops.labels(getattr(outcome.denied, "scope", None) or "ledger").inc()
         elif outcome.delivered.stopped is Stop.BUDGET:
             self._stops.labels("request").inc()
         for budget in outcome.soft_reached:
             self._soft.labels(budget.partition(":")[0]).inc()
-
-    def exposition(self) -> tuple[bytes, str]:
-        """(text, media type) of a scrape."""
-        return generate_latest(_InUsd(self.registry)), CONTENT_TYPE_LATEST
 
     def _attempt(self, attempt: Attempt) -> None:
         self._attempts.labels(attempt.tier, attempt.verdict).inc()

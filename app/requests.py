@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.bodies import check_chat, parse_object
 from app.headers import wishes
-from cascade.registry import ALWAYS, meaning
+from cascade.always import ALWAYS
+from cascade.registry import meaning
 from router.domain import Request
 from router.errors import Forbidden, RequestError, TooLarge
 from router.questions import question_text
@@ -135,4 +136,5 @@ def check_allowed(policy: str, caller: Caller) -> None:
     else:
         kind, name, allowed = "policy", policy, caller.policies
     if allowed is not None and name not in allowed and meaning(name) not in allowed:
-        raise Forbidden(f"this key may not use the {kind} {name}; it may use: {', '.join(sorted(allowed))}", param="model")
+        may = ", ".join(sorted(allowed))
+        raise Forbidden(f"this key may not use the {kind} {name}; it may use: {may}", param="model")

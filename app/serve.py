@@ -40,7 +40,7 @@ def serve(config: Path | None, host: str | None, port: int | None, *, open_to_an
     configure(environment.log_level, environment.log_format)
     plan = plans.read(config, environment, variables)
     address, number = host or environment.host, environment.port if port is None else port
-    check_exposure(address, has_keys=bool(plan.config.keys), open_to_anyone=open_to_anyone)
+    check_exposure(address, has_keys=bool(plan.config.keys or plan.config.master_key), open_to_anyone=open_to_anyone)
     announce(plan, address, number, Console(stderr=True, highlight=False))
     uvicorn.run(
         create_app(partial(open_services, plan)),

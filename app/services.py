@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from app.aliases import ModelNames
-    from app.auth import StaticKeys
+    from app.auth import KeyRing
+    from app.key_desk import KeyDesk
     from app.live import Desk
     from app.metrics import Metrics
     from app.reports import Extras
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a running Gearbox. `checks` names each thing that readiness needs and how it is asked."""
+    """The parts of a running Gearbox.
+
+    `checks` names each thing that readiness needs and how it is asked, `notes` what Gearbox goes on without.
+    """
 
     engine: Engine
     desk: Desk
     embeddings: Embeddings
     history: History
     starter: Starter
-    keys: StaticKeys
+    keys: KeyRing
+    admin: KeyDesk
     names: ModelNames
     ladder: Sequence[Tier]
     metrics: Metrics
@@ -37,5 +42,6 @@ class Services:
     max_body_bytes: int
     hold_status_s: float
     checks: dict[str, Callable[[], Awaitable[None]]]
+    notes: dict[str, Callable[[], Awaitable[None]]]
     close: Callable[[], Awaitable[None]]
     started_at: float

@@ -13,11 +13,12 @@ import structlog
 from httpx_aiohttp import AiohttpTransport
 
 from app.aliases import ModelNames
-from app.auth import StaticKeys
+from app.key_desk import KeyDesk
 from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
 from app.services import Services
+from app.wiring_money import open_money
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
 from cascade.deployments import Deployments
@@ -80,11 +81,13 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
     starter = Starter(embedder, neighbours, config.history.scope)
     loaded = await neighbours.load(history.questions(embedder.model), starter.scope_of)
     _log.info("history loaded", questions=loaded, embedding=embedder.model)
+    money = await open_money(plan, stack)
     deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
     caller = Caller(_models(ladder.endpoints, stack), deployments, _retry(config))
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics()
+    metrics.redis_away.set_function(lambda: float(money.redis_away()))
     engine = Engine(
         ladder.tiers,
         plan.policy,
@@ -93,8 +96,11 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         history,
         [metrics],
         judge_fails_open=config.judge.fail == "open",
+        ledger=money.ledger,
+        default_output_tokens=config.limits.default_max_output_tokens,
+        cache=money.cache,
     )
-    desk = Desk(engine, config.server.linger_s)
+    desk = Desk(engine, config.server.linger_s, money.shared)
     stack.push_async_callback(desk.drain)
     return Services(
         engine=engine,
@@ -102,7 +108,8 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         embeddings=Embeddings(_embedding_source(config, embedder, stack), engine, ladder.tiers),
         history=history,
         starter=starter,
-        keys=StaticKeys(config.keys),
+        keys=money.keys,
+        admin=KeyDesk(money.directory, money.bank, money.keys.refresh),
         names=ModelNames(registry.names(), tuple(tiers), ladder.aliases),
         ladder=ladder.tiers,
         metrics=metrics,
@@ -110,6 +117,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         max_body_bytes=int(config.server.max_body_mb * 1024 * 1024),
         hold_status_s=config.server.hold_status_s,
         checks={"store": history.ping, "embedding": embedder.ping},
+        notes=money.notes,
         close=stack.aclose,
         started_at=time.time(),
     )

@@ -26,8 +26,9 @@ _NOT_ABOUT_THE_ANSWER = frozenset({"model", "stream", "stream_options", "user", 
 
 @dataclass(frozen=True, slots=True)
 class ResponseCache:
-    """`scope_shared`: teams share answers; else each has its own. `ladder_digest`: of models and policies, for other
-    models would have answered otherwise.
+    """`scope_shared`: teams share answers; else each has its own.
+
+    `ladder_digest`: of tiers and their models, for others would have answered otherwise.
     """
 
     cache: Cache

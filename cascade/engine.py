@@ -169,10 +169,18 @@ class Engine:
             return None, None
         return key, await self._cache.get(key, request, rungs, self._clock() - started)
 
+    def purse(self, request: Request) -> Purse:
+        """The money that this request may spend; for paid calls that no run makes (embeddings)."""
+        return self._purse(request)
+
     def _purse(self, request: Request) -> Purse:
         budgets = () if self._ledger is None else request.caller.budgets
         return Purse(
-            request.wishes.cap_nanousd, self._ledger, budgets, default_output_tokens=self._default_output_tokens
+            request.wishes.cap_nanousd,
+            self._ledger,
+            budgets,
+            default_output_tokens=self._default_output_tokens,
+            clock=self._clock,
         )
 
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:

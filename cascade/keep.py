@@ -1,8 +1,8 @@
 """An outcome as bytes, for the response cache and for those who join it later, and back.
 
-The law of this file: pure. What is kept is what a client may be told; the evidence, the labels and the calls stay in the
-store. An outcome that comes back is never recorded as it is: a hit gets a request of its own (`hit`), and one that was
-joined is in the store already.
+The law of this file: pure. What is kept is what a client may be told; evidence, labels and calls stay in the store. An
+outcome that comes back is never recorded as it is: a hit gets a request of its own (`hit`), and one that was joined is
+in the store already.
 """
 
 from __future__ import annotations

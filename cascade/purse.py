@@ -7,7 +7,6 @@ does no I/O and never waits.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,11 @@ if TYPE_CHECKING:
 
 #: How long one request may wait for others' open reservations, all its calls together.
 PATIENCE_S = 5.0
+
+
+def _no_clock() -> float:
+    """No clock: every wait is a first one."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Purse:
     reserved_nanousd: int = 0
     denied: GearboxError | None = None
     waited_s: float = 0.0
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    clock: Callable[[], float] = field(default=_no_clock, repr=False)
 
     @property
     def left_nanousd(self) -> int | None:

@@ -40,7 +40,7 @@ class KeyRecord:
     policies: frozenset[str] | None = None
     tiers: frozenset[str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    limits: RateLimits = RateLimits()
+    limits: RateLimits = field(default_factory=RateLimits)
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
 

@@ -81,9 +81,7 @@ class MemoryBank:
         """See `Bank`."""
         for each in settlements:
             self._settle(worker, each)
-        return {
-            each.budget: self._budgets[each.budget] for each in settlements if (worker, each.budget) in self._held
-        }
+        return {each.budget: self._budgets[each.budget] for each in settlements if (worker, each.budget) in self._held}
 
     async def renew(self, worker: str) -> None:
         """See `Bank`."""

@@ -40,7 +40,9 @@ local function clock(given)
 end
 """
 # keys: generation, free, held, workers, used
-_TAKE = _CLOCK + """
+_TAKE = (
+    _CLOCK
+    + """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local short = {'short'}
 for i = 5, #ARGV, 2 do
@@ -65,6 +67,7 @@ for i = 5, #ARGV, 2 do
 end
 return ok
 """
+)
 # keys: generation, free
 _PUT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -94,7 +97,9 @@ end
 return known
 """
 # keys: generation, workers, prefix of held, prefix of numbers; returns budget, amount, ... of dead workers
-_REAP = _CLOCK + """
+_REAP = (
+    _CLOCK
+    + """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {} end
 local lost = {}
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', clock(ARGV[2]))) do
@@ -105,13 +110,19 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', clock(ARGV[
 end
 return lost
 """
+)
 # keys: generation, workers
-_RENEW = _CLOCK + """
+_RENEW = (
+    _CLOCK
+    + """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'XX', clock(ARGV[4]) + ARGV[3], ARGV[2])
 """
+)
 # keys: generation, free, used; takes out what is free and was not used for so many seconds
-_DRAIN = _CLOCK + """
+_DRAIN = (
+    _CLOCK
+    + """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {} end
 local now = clock(ARGV[3])
 local free = redis.call('HGETALL', KEYS[2])
@@ -126,6 +137,7 @@ for i = 1, #free, 2 do
 end
 return out
 """
+)
 
 
 class RedisBank:
@@ -190,8 +202,9 @@ class RedisBank:
         if spent:
             self._seen.update(await self._inner.charge(self._pool, spent, {}))
         self._charged.update({(worker, each.budget): each.seq for each in new})
-        told = [(each.budget, each.seq, each.spent_nanousd, each.keep_nanousd) for each in settlements]
-        arguments = [self._generation, *(word for each in told for word in each)]
+        arguments: list[str | int | float | bytes] = [self._generation]
+        for each in settlements:
+            arguments += [each.budget, each.seq, each.spent_nanousd, each.keep_nanousd]
         keys = self._keys("generation", "free", f"held:{worker}", f"numbers:{worker}")
         known = _pairs(await self._link.run(_TELL, keys, arguments))
         return {budget: _with_pool(self._seen[budget], free) for budget, free in known if budget in self._seen}
@@ -199,7 +212,7 @@ class RedisBank:
     async def renew(self, worker: str) -> None:
         """See `Bank`; whoever lives keeps the pool alive too."""
         await self._inner.renew(self._pool)
-        arguments = [self._generation, worker, self._ttl_s, self._now]
+        arguments: list[str | float] = [self._generation, worker, self._ttl_s, self._now]
         await self._link.run(_RENEW, self._keys("generation", "workers"), arguments)
         await self._drain(IDLE_S)
 
@@ -263,7 +276,9 @@ class RedisBank:
         """Take from the pool: what is missing there, or, where nothing is, what stays free; by budget."""
         keys = self._keys("generation", "free", f"held:{worker}", "workers", "used")
         pairs = [word for budget, amount in wanted.items() for word in (budget, amount)]
-        answer: list[bytes] = await self._link.run(_TAKE, keys, [self._generation, worker, self._ttl_s, self._now, *pairs])
+        answer: list[bytes] = await self._link.run(
+            _TAKE, keys, [self._generation, worker, self._ttl_s, self._now, *pairs]
+        )
         if answer[0] == b"lost":
             await self._join()
             return dict(wanted), {}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _ROUNDS = 5
 
 
-class _Refusal(Exception):  # noqa: N818 - it ends a transaction and never leaves this file
+class _Refusal(Exception):
     """A conditional update matched nothing: no room, a window that has ended, or no such budget."""
 
 
@@ -106,7 +106,7 @@ class SqlBank:
         """See `Bank`."""
         with guard("renewing reservations"):
             async with writing(self.engine).begin() as connection:
-                until = await self._time(connection) + self._ttl
+                until = await self.time(connection) + self._ttl
                 # An empty one may expire: it is reaped for nothing, and so the table keeps no budget of long ago.
                 mine = update(reservations).where(reservations.c.worker == worker, reservations.c.amount_nanousd > 0)
                 await connection.execute(mine.values(expires_at=until))
@@ -125,7 +125,7 @@ class SqlBank:
         with guard("reading budgets"):
             async with self.engine.begin() as connection:
                 rows = await _rows(connection, budgets)
-                now = await self._time(connection)
+                now = await self.time(connection)
         return [_rolled(_standing(row), now) for row in rows]
 
     async def aclose(self) -> None:
@@ -141,7 +141,8 @@ class SqlBank:
         # Six digits after the point, exactly as SQLAlchemy writes times, for SQLite compares them as text.
         return type_coerce(func.strftime("%Y-%m-%d %H:%M:%f000", "now"), UtcTime)
 
-    async def _time(self, connection: AsyncConnection) -> datetime:
+    async def time(self, connection: AsyncConnection) -> datetime:
+        """The database's time, or the test's."""
         now: datetime = (await connection.execute(select(self._now))).scalar_one()
         return now
 
@@ -183,7 +184,7 @@ class SqlBank:
     async def _locked(self, connection: AsyncConnection, wanted: Collection[str]) -> dict[str, Standing]:
         """These budgets, locked until the transaction ends, in their current windows."""
         rows = await _rows(connection, wanted, lock=True)
-        now = await self._time(connection)
+        now = await self.time(connection)
         current: dict[str, Standing] = {}
         for row in rows:
             standing = _standing(row)

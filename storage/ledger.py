@@ -253,7 +253,7 @@ class LeasedLedger:
             except (StoreUnavailable, TimeoutError) as error:
                 _log.warning("the ledger is away; calls go on within what is borrowed", why=str(error))
                 await asyncio.sleep(self._settings.away_s)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged in full; a ledger that stops settling would be worse
                 _log.exception("the ledger's settling failed; it is tried again")
                 await asyncio.sleep(self._settings.away_s)
 

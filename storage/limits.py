@@ -1,7 +1,7 @@
 """Rate limits: token buckets per key, in this process or in Redis.
 
-The law of this file: one rule, written in Python and in Lua, and one contract suite over both. A bucket holds a minute's
-worth and fills evenly, so no minute of any alignment sees more than twice the limit, and a steady stream exactly the
+The law of this file: one rule, in Python and in Lua, and one contract suite over both. A bucket holds a minute's worth
+and fills evenly, so no minute of any alignment sees more than twice the limit, and a steady stream exactly the
 limit. A request larger than the whole bucket passes when the bucket is full, else it could never pass.
 """
 

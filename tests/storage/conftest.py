@@ -15,8 +15,8 @@ from storage.bank_sql import SqlBank
 from storage.budgets import SqlBudgets
 from storage.engine import create_engine
 from storage.memory import MemoryHistory
-from storage.redis_link import RedisLink
 from storage.migrate import migrate
+from storage.redis_link import RedisLink
 from storage.store import SqlHistory
 
 

@@ -50,14 +50,10 @@ def upgrade() -> None:
         sa.Column("limit_nanousd", sa.BigInteger(), comment="NULL: counted, never refused"),
         sa.Column("soft_nanousd", sa.BigInteger()),
         sa.Column("spent_nanousd", sa.BigInteger(), nullable=False, comment="settled in this window"),
-        sa.Column(
-            "reserved_nanousd", sa.BigInteger(), nullable=False, comment="the sum of its rows in `reservation`"
-        ),
+        sa.Column("reserved_nanousd", sa.BigInteger(), nullable=False, comment="the sum of its rows in `reservation`"),
         sa.Column("window_start", TIME, nullable=False),
         sa.Column("window_end", TIME, comment="NULL: it never starts anew"),
-        sa.Column(
-            "configured", sa.Boolean(), nullable=False, comment="stands in gearbox.yaml, which alone changes it"
-        ),
+        sa.Column("configured", sa.Boolean(), nullable=False, comment="stands in gearbox.yaml, which alone changes it"),
         sa.Column("changed_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_budget"),
     )
@@ -91,7 +87,10 @@ def upgrade() -> None:
         "revision",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column(
-            "number", sa.BigInteger(), nullable=False, comment="grows with every change, so that caches know they are old"
+            "number",
+            sa.BigInteger(),
+            nullable=False,
+            comment="grows with every change, so that caches know they are old",
         ),
         sa.PrimaryKeyConstraint("name", name="pk_revision"),
     )
