@@ -69,7 +69,7 @@ async def open_money(plan: Plan, stack: AsyncExitStack) -> Money:
     config, worker = plan.config, uuid.uuid4().hex
     engine = create_engine(config.store.url.get_secret_value())
     stack.push_async_callback(engine.dispose)
-    bank, directory = SqlBank(engine), SqlDirectory(engine)
+    bank, directory = SqlBank(engine, pools=config.redis.url is None), SqlDirectory(engine)
     link = _link(config, stack)
     await _enter(plan, SqlWorkers(bank), worker, directory, stack)
     await directory.budgets.configure(configured_budgets(config))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from router.errors import Refused
 from storage.bank_memory import LEASE_TTL_S
+from storage.bank_sql import POOL
 from storage.redis_link import RedisAway
 
 if TYPE_CHECKING:
@@ -217,7 +218,9 @@ class RedisBank:
         await self._drain(IDLE_S)
 
     async def reap(self) -> int:
-        """See `Bank`: dead workers of the pool, then whatever is dead in SQL, lost pools among it."""
+        """See `Bank`: dead workers of the pool, pools that Redis has lost, and whatever is dead in SQL."""
+        if not self._generation:
+            await self._join()
         keys = self._keys("generation", "workers", "held:", "numbers:")
         amounts: dict[str, int] = {}
         for budget, amount in _pairs(await self._link.run(_REAP, keys, [self._generation, self._now])):
@@ -225,9 +228,8 @@ class RedisBank:
         spent = {budget: amount for budget, amount in amounts.items() if amount}
         if spent:
             await self._inner.charge(self._pool, spent, {})
-        # The pool is there, whoever died: it does not die with the last of its workers.
-        await self._inner.renew(self._pool)
-        return len(spent) + await self._inner.reap()
+        # A pool lives as long as Redis knows it, however late its workers are: it is never taken for dead by the clock.
+        return len(spent) + await self._inner.reap_pools(self._pool) + await self._inner.reap()
 
     async def standings(self, budgets: Sequence[str]) -> Sequence[Standing]:
         """See `Bank`; what lies free in the pool is free."""
@@ -261,7 +263,7 @@ class RedisBank:
 
     @property
     def _pool(self) -> str:
-        return f"redis:{self._generation}"
+        return POOL + self._generation
 
     def _keys(self, *names: str) -> list[str]:
         return [self._prefix + name for name in names]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, func, or_, select, type_coerce, update
+from sqlalchemy import and_, bindparam, case, delete, func, not_, or_, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.budgets import BudgetTerms, Period, Scope, Standing, window
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from router.ports import Settlement
 
+#: Before the generation in the names of pools (`bank_redis`).
+POOL = "redis:"
+_IS_POOL = reservations.c.worker.startswith(POOL, autoescape=True)
 #: A window may end while it is looked at; more than a few times in a row is a fault.
 _ROUNDS = 5
 
@@ -47,12 +50,19 @@ class SqlBank:
         engine: whose tables are up to date; not closed here.
         ttl_s: after how many seconds of silence a worker counts as dead.
         clock: seconds since the epoch instead of the database's own time; for tests.
+        pools: whether a pool (`bank_redis`) dies like a worker: only where no Redis is configured any more.
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, ttl_s: float = LEASE_TTL_S, clock: Callable[[], float] | None = None
+        self,
+        engine: AsyncEngine,
+        *,
+        ttl_s: float = LEASE_TTL_S,
+        clock: Callable[[], float] | None = None,
+        pools: bool = True,
     ) -> None:
         self.engine = engine
+        self._pools = pools
         self._ttl = timedelta(seconds=ttl_s)
         self._clock = clock
 
@@ -112,13 +122,12 @@ class SqlBank:
                 await connection.execute(mine.values(expires_at=until))
 
     async def reap(self) -> int:
-        """See `Bank`."""
-        expired = reservations.c.expires_at <= self._now
-        with guard("settling what dead workers had reserved"):
-            async with self.engine.begin() as connection:
-                found = await connection.execute(select(reservations.c.budget_id).where(expired).distinct())
-                dead = sorted(found.scalars())
-            return sum([await self._reap(budget) for budget in dead])
+        """See `Bank`; pools are left to `reap_pools` where there is a Redis that knows whether they live."""
+        return await self._reap_all(None if self._pools else not_(_IS_POOL))
+
+    async def reap_pools(self, living: str) -> int:
+        """Count what was reserved for pools that Redis has lost as spent; `living` is the one it knows."""
+        return await self._reap_all(and_(_IS_POOL, reservations.c.worker != living))
 
     async def standings(self, budgets: Sequence[str]) -> Sequence[Standing]:
         """See `Bank`; a window that has ended is shown as the new one, and nothing is written."""
@@ -195,15 +204,22 @@ class SqlBank:
                 await connection.execute(update(budgets).where(budgets.c.id == row["id"]).values(values))
         return current
 
-    async def _reap(self, budget: str) -> int:
+    async def _reap_all(self, which: ColumnElement[bool] | None) -> int:
+        dead = reservations.c.expires_at <= self._now
+        if which is not None:
+            dead = and_(dead, which)
+        with guard("settling what dead workers had reserved"):
+            async with self.engine.begin() as connection:
+                found = await connection.execute(select(reservations.c.budget_id).where(dead).distinct())
+                budgets = sorted(found.scalars())
+            return sum([await self._reap(budget, dead) for budget in budgets])
+
+    async def _reap(self, budget: str, dead: ColumnElement[bool]) -> int:
         async with writing(self.engine).begin() as connection:
             await self._locked(connection, [budget])
-            dead = (
-                delete(reservations)
-                .where(reservations.c.budget_id == budget, reservations.c.expires_at <= self._now)
-                .returning(reservations.c.amount_nanousd)
-            )
-            amounts = list((await connection.execute(dead)).scalars())
+            ended = delete(reservations).where(reservations.c.budget_id == budget, dead)
+            found = await connection.execute(ended.returning(reservations.c.amount_nanousd))
+            amounts = list(found.scalars())
             await connection.execute(_moved(budget, sum(amounts), -sum(amounts)))
         return len(amounts)
 

@@ -37,7 +37,8 @@ class LedgerSettings:
     `ahead_nanousd`: the most it borrows beyond the need of the moment, and so the most that its death costs beyond its
     open calls. `tick_s`: how often it settles; `idle_s`: after which it gives back what lies idle; `renew_s`: how often
     it says that it lives; `ask_again_s`: how often it asks for what was refused; `patience_s`: how long it waits for
-    the bank; `away_s`: for how long it does not ask a bank that was away.
+    the bank; `away_s`: for how long it does not ask a bank that was away; `late_s`: after how much silence of its own it
+    asks what it still holds before it borrows more, for it may have been taken for dead.
     """
 
     ahead_nanousd: int = 50_000_000
@@ -47,6 +48,7 @@ class LedgerSettings:
     ask_again_s: float = 0.1
     patience_s: float = 5.0
     away_s: float = 1.0
+    late_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +170,10 @@ class LeasedLedger:
                 return None
             for till in tills:
                 till.largest_nanousd = max(till.largest_nanousd, nanousd)
-            await self._patiently(self._settle([till for till in tills if till.pending is not None], keep_idle=True))
+            late = self._clock() - self._renewed_at > self._settings.late_s
+            await self._patiently(self._settle([till for till in tills if late or till.pending], keep_idle=not late))
+            if any(self._tills.get(till.budget) is not till for till in tills):
+                return None
             ahead = {till.budget: till.ahead_nanousd(self._settings.ahead_nanousd) for till in tills}
             more = {budget: amount + ahead[budget] for budget, amount in short.items()}
             try:
