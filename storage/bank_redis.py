@@ -180,14 +180,23 @@ class RedisBank:
         """See `Bank`."""
         await self._know(amounts)
         wanted = {budget: amount for budget, amount in sorted(amounts.items()) if budget in self._seen}
+        refused: tuple[dict[str, int], Refused] | None = None
         for _ in range(_ROUNDS):
             if not wanted:
                 return {}
             short, free = await self._take(worker, wanted)
             if not short:
                 return {budget: _with_pool(self._seen[budget], free[budget]) for budget in wanted}
-            gone = short.keys() - (await self._fill(short)).keys()
+            if refused is not None and refused[0] == short:
+                raise refused[1]
+            try:
+                gone = short.keys() - (await self._fill(short)).keys()
+            except Refused as no:
+                refused = short, no  # unless others have just put in what SQL has not any more
+                continue
             wanted = {budget: amount for budget, amount in wanted.items() if budget not in gone}
+        if refused is not None:
+            raise refused[1]
         raise RedisAway("the pool of the ledger is emptied faster than it is filled")
 
     async def settle(self, worker: str, settlements: Sequence[Settlement]) -> Mapping[str, Standing]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("gearbox.redis")
 
 #: Seconds that one command may take, and for which Redis is left alone after a failure.
-PATIENCE_S, LEFT_ALONE_S = 0.5, 1.0
+PATIENCE_S, LEFT_ALONE_S = 1.0, 1.0
 MODE = "redis is away: limits, cache and joins are this process's own, budgets go through SQL"
 
 
@@ -38,14 +38,15 @@ class RedisLink:
 
     Args:
         url: redis://, rediss:// or unix://.
+        patience_s: how long one command may take.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: str, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.redis: Redis = Redis.from_url(
             url,
-            socket_timeout=PATIENCE_S,
-            socket_connect_timeout=PATIENCE_S,
+            socket_timeout=patience_s,
+            socket_connect_timeout=patience_s,
             retry=Retry(NoBackoff(), 0),
             max_connections=256,
         )

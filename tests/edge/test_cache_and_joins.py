@@ -136,7 +136,9 @@ def test_a_failure_is_not_kept_under_an_idempotency_key(serve):
         failing = {name: "unavailable" for name in ("small", "medium", "large")}
         headers = {"idempotency-key": "k"}
         body = {"model": "auto", "messages": [{"role": "user", "content": EASY}], "simulate": failing}
-        assert [http.post("/v1/chat/completions", json=body, headers=headers).status_code for _ in range(2)] == [503] * 2
+        assert [http.post("/v1/chat/completions", json=body, headers=headers).status_code for _ in range(2)] == [
+            503
+        ] * 2
 
 
 async def test_five_parallel_samples_stay_five(serve):
@@ -168,8 +170,6 @@ def test_a_retry_that_comes_after_the_end_gets_the_answer_that_nobody_read(serve
         again = chat(http, headers={"x-stainless-retry-count": "2"}, **body)
     assert (told(reply)[0], told(again)[0]) == ("joined", "miss")
     assert len(rows(gearbox)) == 2
-
-
 
 
 def test_a_retry_of_a_request_that_nobody_left_is_a_request_of_its_own(serve):

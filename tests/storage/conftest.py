@@ -122,7 +122,7 @@ async def sql_engine(sql_url):
     await engine.dispose()
 
 
-async def opened_bank(request, clock, kind, terms):
+async def opened_bank(request, clock, kind, terms, *, pools):
     """A bank with these budgets, and what closes it."""
     if kind == "memory":
         return MemoryBank(terms, clock=clock), None
@@ -130,12 +130,12 @@ async def opened_bank(request, clock, kind, terms):
     await migrate(engine)
     for each in terms:
         await SqlBudgets(engine, clock).put(each)
-    return SqlBank(engine, clock=clock), engine
+    return SqlBank(engine, clock=clock, pools=pools), engine
 
 
 @pytest.fixture
 async def redis_link(redis_url):
-    link = RedisLink(redis_url)
+    link = RedisLink(redis_url, patience_s=20)
     yield link
     await link.aclose()
 
@@ -145,8 +145,8 @@ async def bank(request, clock):
     """Redis stands before PostgreSQL, as it does in production."""
     terms = request.module.KEY, request.module.TEAM, request.module.EVER
     kind = "postgresql" if request.param == "redis" else request.param
-    opened, engine = await opened_bank(request, clock, kind, terms)
-    link = RedisLink(request.getfixturevalue("redis_url")) if request.param == "redis" else None
+    opened, engine = await opened_bank(request, clock, kind, terms, pools=request.param != "redis")
+    link = RedisLink(request.getfixturevalue("redis_url"), patience_s=20) if request.param == "redis" else None
     if link is not None:
         opened = RedisBank(opened, link, "test", clock=clock)
     yield opened

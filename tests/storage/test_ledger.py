@@ -16,7 +16,7 @@ from storage.ledger import LeasedLedger, LedgerSettings
 KEY = BudgetTerms(Scope.KEY, "k", Period.DAY, 1_000, soft_nanousd=500)
 TEAM = BudgetTerms(Scope.TEAM, "t", Period.MONTH, 10_000)
 EVER = BudgetTerms(Scope.GLOBAL, "", Period.TOTAL, None)
-QUICK = LedgerSettings(tick_s=0.02, idle_s=0.05, renew_s=0.05, ask_again_s=0.02, patience_s=0.5, away_s=0.05)
+QUICK = LedgerSettings(tick_s=0.02, idle_s=0.05, renew_s=0.05, ask_again_s=0.02, patience_s=20, away_s=0.05)
 BOTH = (KEY.id, TEAM.id)
 
 

@@ -17,7 +17,7 @@ from storage.ledger_failover import FailoverLedger
 from storage.redis_link import RedisLink
 
 KEY = BudgetTerms(Scope.KEY, "k", Period.DAY, 10_000, soft_nanousd=100)
-QUICK = LedgerSettings(tick_s=0.02, idle_s=0.05, renew_s=0.1, ask_again_s=0.02, away_s=0.1)
+QUICK = LedgerSettings(tick_s=0.02, idle_s=0.05, renew_s=0.1, ask_again_s=0.02, patience_s=20, away_s=0.1)
 
 
 @pytest.fixture
@@ -63,20 +63,22 @@ async def test_calls_go_on_while_redis_is_away_and_use_it_again_when_it_is_back(
         redis_server.start()
     await asyncio.sleep(1.2)
     await spend(ledger, 1_000)
-    # the lost pool stays reserved until its time is over, so the cap holds meanwhile
-    assert await until_settled(bank, 3_000) >= 3_000
     assert ledger.soft_reached([KEY.id]) == (KEY.id,)
+    # what the lost pool had lent stays reserved until its time is over, so the cap holds meanwhile
+    assert await until_settled(bank, 2_000) >= 2_000
+    (found,) = await bank.standings([KEY.id])
+    assert found.spent_nanousd + found.reserved_nanousd >= 3_500
     with pytest.raises(QuotaSpent):
-        await ledger.reserve([KEY.id], 9_000, 1)
+        await ledger.reserve([KEY.id], 9_500, 1)
 
 
-async def test_a_redis_that_hangs_costs_half_a_second_once_and_not_for_every_call(ledger, redis_server):
+async def test_a_redis_that_hangs_costs_a_second_once_and_not_for_every_call(ledger, redis_server):
     await spend(ledger, 100)
     redis_server.pause()
     try:
         started = time.monotonic()
         for _ in range(5):
             await spend(ledger, 900)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
     finally:
         redis_server.resume()
