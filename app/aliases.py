@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from cascade.baselines import NAMES as BASELINES
+from cascade.baselines import RANDOM
+from cascade.registry import find_baseline
 from router.endpoints import VENDORS
 from router.errors import ModelNotFound, RequestError
 
@@ -23,7 +26,10 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class ModelNames:
-    """Every name that `model` may have. Alias patterns are shell-like (`gpt-*`), their targets policies or tiers."""
+    """Every name that `model` may have. Alias patterns are shell-like (`gpt-*`), their targets policies or tiers.
+
+    The baselines (`agreement`, `random:0.2`) can be named like policies and are not among `policies`: none is listed.
+    """
 
     policies: tuple[str, ...]
     tiers: tuple[str, ...]
@@ -41,20 +47,23 @@ class ModelNames:
         return policy
 
     def policy(self, name: str) -> str:
-        """The policy that `x-gearbox-policy` names: a policy or `always:<tier>`, no alias.
+        """The policy that `x-gearbox-policy` names: a policy, a baseline or `always:<tier>`, no alias.
 
         Raises:
-            RequestError: the message names those there are.
+            RequestError: the message names those there are, or says what is wrong with a share.
         """
-        if name in self.policies:
+        if name in self.policies or _is_baseline(name, "x-gearbox-policy"):
             return name
         if name.startswith(ALWAYS) and name.removeprefix(ALWAYS) in self.tiers:
             return name
-        known = ", ".join((*self.policies, *(f"{ALWAYS}{tier}" for tier in self.tiers)))
+        tiers = (f"{ALWAYS}{tier}" for tier in self.tiers)
+        known = ", ".join((*self.policies, *BASELINES, f"{RANDOM}<share>", *tiers))
         raise RequestError(f"unknown policy {name[:_SHOWN]!r}; there are: {known}", param="x-gearbox-policy")
 
     def _own(self, name: str) -> str | None:
         if name in self.policies:
+            return name
+        if name not in self.tiers and _is_baseline(name, "model"):
             return name
         tier = name.removeprefix(ALWAYS)
         return f"{ALWAYS}{tier}" if tier in self.tiers else None
@@ -73,6 +82,18 @@ class ModelNames:
             f"The model {shown} is no policy, tier or alias here. Known: {known}. "
             f"To serve it, add to gearbox.yaml: aliases: {{{shown}: {default}}}"
         )
+
+
+def _is_baseline(name: str, param: str) -> bool:
+    """Whether this names a baseline.
+
+    Raises:
+        RequestError: `random:` with something that is no share, naming the parameter that said so.
+    """
+    try:
+        return find_baseline(name) is not None
+    except RequestError as error:
+        raise RequestError(error.message[: 2 * _SHOWN], param=param) from None
 
 
 def vendor_aliases(providers: Iterable[str], target: str) -> dict[str, str]:

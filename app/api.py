@@ -13,15 +13,16 @@ from app.rationale import paragraph
 from app.requests import chat_request, feedback, own_id, read_body
 from app.responses import EventResponse, json_response, whole_response
 from app.routes_dry import dry_run
+from app.truth import count_truth
 from router import __version__
 from router.errors import GearboxError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from app.services import Services
 
 router = APIRouter()
+#: Feedback below this says that the answer was wrong.
+WRONG_BELOW = 0.5
 PRODUCT = {"product": "gearbox", "version": __version__}
 
 
@@ -88,7 +89,10 @@ async def give_feedback(http: Request) -> Response:
     given = await services.history.feedback(request_id, caller, score, by or caller.key_id, note)
     if given is None:
         raise NotFound(f"no answered request {request_id[:80]!r} here for this key", param="id")
-    await services.starter.relearn(request_id, given.labels, given.team)
+    await services.engine.relearn(request_id, given.labels, given.team)
+    if score < WRONG_BELOW:
+        services.engine.found_wrong(request_id)
+    await count_truth(services, request_id, caller, score)
     told = [
         {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source}
         for label in given.labels
@@ -109,21 +113,16 @@ async def live() -> Response:
 async def ready(http: Request) -> Response:
     """Everything a request needs is there; no model is called."""
     services = services_of(http)
-    down, without = await _failing(services.checks), await _failing(services.notes)
-    status: dict[str, Any] = {**PRODUCT, "status": "down" if down else "ok", "down": down}
-    if without:
-        status["without"] = without
-    return json_response(503 if down else 200, status)
-
-
-async def _failing(checks: Mapping[str, Callable[[], Awaitable[None]]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, check in checks.items():
+    down = {"server": "shutting down"} if http.app.state.lifecycle.draining else {}
+    for name, check in services.checks.items():
         try:
             await check()
         except GearboxError as error:
-            found[name] = error.message
-    return found
+            down[name] = error.message
+    notes = services.notes()
+    word = "down" if down else "degraded" if notes else "ok"
+    status: dict[str, Any] = {**PRODUCT, "status": word, "down": down, **({"notes": notes} if notes else {})}
+    return json_response(503 if down else 200, status)
 
 
 @router.get("/metrics")

@@ -13,23 +13,26 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from router import keys as words
+from router.budgets import applies
 from router.domain import Caller, RateLimits
 from router.errors import Forbidden, StoreUnavailable, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from pydantic import SecretStr
 
     from app.settings import KeyConfig
+    from router.budgets import BudgetTerms
     from router.keys import KeyRecord
     from router.ports import Directory
 
+_T = TypeVar("_T")
 _SCHEME = "bearer"
 _log = structlog.get_logger("gearbox.keys")
 
@@ -37,6 +40,8 @@ _log = structlog.get_logger("gearbox.keys")
 WATCH_S = 2.0
 #: Seconds after which even an unchanged key is looked up again, for a rotated one ends by the clock.
 FRESH_S = 30.0
+#: Seconds that the directory may take; where it just failed, requests do not wait for it at all.
+PATIENCE_S = 5.0
 #: Seconds for which an unknown key stays unknown, and how many of them are remembered.
 UNKNOWN_S, UNKNOWN_KEPT = 1.0, 10_000
 
@@ -63,14 +68,22 @@ class KeyRing:
     Without any, every caller with any key or none is the team `default`. Made by `open`.
     """
 
-    def __init__(self, keys: tuple[KeyConfig, ...], master_key: SecretStr | None, directory: Directory) -> None:
+    def __init__(
+        self,
+        keys: tuple[KeyConfig, ...],
+        master_key: SecretStr | None,
+        directory: Directory,
+        configured: Sequence[BudgetTerms] = (),
+    ) -> None:
         self._static = tuple(
             _Static(_digest(key.key.get_secret_value()), static_caller(key, place))
             for place, key in enumerate(keys, start=1)
         )
         self._master = None if master_key is None else _digest(master_key.get_secret_value())
         self._directory = directory
+        self._configured = tuple(configured)
         self._revision = 0
+        self._reachable = True
         self._any_virtual = False
         self._virtual: dict[str, _Known] = {}
         self._budgets: dict[tuple[str, str], _Known] = {}
@@ -78,11 +91,23 @@ class KeyRing:
 
     @classmethod
     async def open(
-        cls, keys: tuple[KeyConfig, ...], master_key: SecretStr | None, directory: Directory, watch_s: float = WATCH_S
+        cls,
+        keys: tuple[KeyConfig, ...],
+        master_key: SecretStr | None,
+        directory: Directory,
+        configured: Sequence[BudgetTerms] = (),
+        watch_s: float = WATCH_S,
     ) -> KeyRing:
-        """Read what there is, and watch for changes."""
-        ring = cls(keys, master_key, directory)
-        await ring.refresh()
+        """Read what there is, and watch for changes.
+
+        With the database away at the start the keys of the configuration are taken, and their budgets of the
+        configuration counted; virtual keys, and budgets that were set elsewhere, are known once it is reached.
+        """
+        ring = cls(keys, master_key, directory, configured)
+        try:
+            await ring.refresh()
+        except StoreUnavailable as error:
+            _log.warning("serving without virtual keys until the database is there", why=error.message)
         for caller in (Caller(), *(known.caller for known in ring._static)):
             await ring._with_budgets(caller)
         ring._watching = asyncio.create_task(ring._watch(watch_s), name="gearbox-keys")
@@ -134,10 +159,12 @@ class KeyRing:
 
     async def refresh(self) -> None:
         """See whether keys or budgets have changed; whoever changes them here calls it."""
-        revision = await self._directory.revision()
+        self._reachable = False
+        revision = await self._asked(self._directory.revision())
         if revision != self._revision:
-            self._any_virtual = await self._directory.any_keys()
+            self._any_virtual = await self._asked(self._directory.any_keys())
             self._revision = revision
+        self._reachable = True
 
     async def aclose(self) -> None:
         """Stop watching."""
@@ -170,7 +197,8 @@ class KeyRing:
     async def _looked_up(self, digest: str, former: _Known | None) -> _Known:
         revision = self._revision
         try:
-            record = await self._directory.find(digest)
+            self._require_reachable()
+            record = await self._asked(self._directory.find(digest))
             caller = Caller() if record is None else await self._budgeted(virtual_caller(record))
         except StoreUnavailable:
             if former is None or former.record is None:
@@ -190,15 +218,27 @@ class KeyRing:
         if known is None or known.revision != self._revision:
             revision = self._revision
             try:
-                known = _Known(await self._budgeted(caller), None, revision, 0.0)
+                self._require_reachable()
+                self._budgets[place] = known = _Known(await self._budgeted(caller), None, revision, 0.0)
             except StoreUnavailable:
                 if known is None:
-                    raise
-            self._budgets[place] = known
+                    bound = [each for each in self._configured if applies(each, caller.key_id, caller.team)]
+                    return replace(caller, budgets=tuple(each.id for each in bound))
         return known.caller
 
+    def _require_reachable(self) -> None:
+        if not self._reachable:
+            raise StoreUnavailable("keys cannot be looked up: the database is away; try again soon", retry_after_s=2.0)
+
+    async def _asked(self, asked: Awaitable[_T]) -> _T:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await asked
+        except TimeoutError as error:
+            raise StoreUnavailable("keys cannot be looked up: the database does not answer") from error
+
     async def _budgeted(self, caller: Caller) -> Caller:
-        terms = await self._directory.budgets.of(caller.key_id, caller.team)
+        terms = await self._asked(self._directory.budgets.of(caller.key_id, caller.team))
         return replace(caller, budgets=tuple(each.id for each in terms))
 
 

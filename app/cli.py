@@ -8,7 +8,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from app import keys_cli
+from app import cli_lab, cli_money, keys_cli
+from app.skills_cli import skills
 from router import __version__
 from router.errors import ConfigError
 
@@ -19,9 +20,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-imports = typer.Typer(help="Turn another proxy's configuration into gearbox.yaml.", no_args_is_help=True)
+imports = typer.Typer(
+    help="Take over another proxy's configuration, or what is known of past questions.", no_args_is_help=True
+)
 app.add_typer(imports, name="import")
 app.add_typer(keys_cli.app)
+app.add_typer(skills, name="skills")
 _Config = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option(
@@ -59,6 +63,10 @@ def serve(
     config: _Config = None,
     host: Annotated[Optional[str], typer.Option(help="Address to listen on; default 127.0.0.1.")] = None,  # noqa: UP045
     port: Annotated[Optional[int], typer.Option(help="Port to listen on; default 8000.")] = None,  # noqa: UP045
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, max=512, help="Serve with so many processes on one address; default 0, this process."),
+    ] = None,
     open_to_anyone: Annotated[
         bool,
         typer.Option(
@@ -70,7 +78,15 @@ def serve(
     """Serve the proxy."""
     from app.serve import serve as run  # noqa: PLC0415 - heavy
 
-    run(config, host, port, open_to_anyone=open_to_anyone)
+    run(config, host, port, workers=workers, open_to_anyone=open_to_anyone)
+
+
+@app.command()
+def demo() -> None:
+    """Show what it does: a dozen questions through a real server with simulated tiers; needs no key, spends nothing."""
+    from app.demo import demo as run  # noqa: PLC0415 - heavy
+
+    sys.exit(run())
 
 
 @app.command()
@@ -114,3 +130,7 @@ def import_litellm(
     from app.importing import litellm_file  # noqa: PLC0415 - heavy
 
     typer.echo(litellm_file(file), nl=False)
+
+
+cli_lab.add_commands(app, imports)
+cli_money.add_commands(app)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from app import config_lines, litellm_config
+from app import config_lines, litellm_config, verifiers
 from app.headers import DEFAULTABLE
 from app.settings import Config
 from router.endpoints import is_vendor_host
-from router.errors import ConfigError
+from router.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -48,11 +48,23 @@ EXAMPLE = """tiers:
 class Policies:
     """What the configuration needs to know of policies: their names, and who checks a policy's settings.
 
-    `validate(name, settings)` raises ConfigError; its `param`, where set, is the setting at fault.
+    `validate(name, settings)` raises ConfigError; its `param`, where set, is the setting at fault. `baseline(name)`
+    finds those without settings (None = it is none) and raises RequestError for a share that is none.
     """
 
     names: Collection[str]
     validate: Callable[[str, Mapping[str, Any]], object]
+    baseline: Callable[[str], object | None] = lambda _: None
+
+    def fault_of(self, name: str, tiers: Iterable[str]) -> str | None:
+        """Why neither a policy nor a tier goes by this name; None = one does."""
+        targets = [*sorted(self.names), *tiers, *(f"always:{tier}" for tier in tiers)]
+        try:
+            if name in targets or self.baseline(name) is not None:
+                return None
+        except RequestError as error:
+            return error.message
+        return f'no policy is named "{name}"{did_you_mean(name, targets)} Known: {", ".join(sorted(self.names))}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +222,7 @@ def _allowed(path: tuple[str | int, ...]) -> list[str]:
             continue
         annotation = model.model_fields[part].annotation
         model = next(_models(annotation))
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -262,6 +274,7 @@ def _faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | in
     yield from _key_faults(config)
     yield from _budget_faults(config)
     yield from _address_faults(config)
+    yield from verifiers.faults(config.verifiers)
 
 
 def _tier_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -303,7 +316,7 @@ def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[st
                 ("aliases", alias),
                 f'"{alias}" is the name of a {kind} already, so the alias could never be reached: remove it',
             )
-        if target not in targets:
+        if policies.fault_of(target, tiers) is not None:
             near = did_you_mean(target, targets)
             yield (
                 ("aliases", alias),
@@ -313,13 +326,9 @@ def _alias_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[st
 
 def _policy_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | int, ...], str]]:
     tiers = _tier_names(config)
-    targets = [*sorted(policies.names), *tiers, *(f"always:{tier}" for tier in tiers)]
-    if config.policy.default not in targets:
-        near = did_you_mean(config.policy.default, targets)
-        yield (
-            ("policy", "default"),
-            f'no policy is named "{config.policy.default}"{near} Known: {", ".join(sorted(policies.names))}',
-        )
+    fault = policies.fault_of(config.policy.default, tiers)
+    if fault is not None:
+        yield ("policy", "default"), fault
     for name, settings in config.policy.settings().items():
         if name not in policies.names:
             known = ["default", *sorted(policies.names)]
@@ -333,6 +342,18 @@ def _policy_faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[s
         except ConfigError as error:
             spelled = [key for key in settings if error.param in (key, key.replace("-", "_"))]
             yield ("policy", name, *spelled[:1]), error.message
+        yield from _named_tiers(name, settings, tiers)
+
+
+def _named_tiers(
+    policy: str, settings: Mapping[str, Any], tiers: list[str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The settings of `two-tier` that name a tier."""
+    for key in ("small", "large"):
+        named = settings.get(key)
+        if isinstance(named, str) and named not in tiers:
+            near = did_you_mean(named, tiers)
+            yield ("policy", policy, key), f'"{named}" is no tier{near} Known: {", ".join(tiers)}'
 
 
 def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -372,6 +393,11 @@ def _periods_twice(
 
 
 def _address_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    store = config.store
+    if store.retention_days and store.text_retention_days and store.text_retention_days > store.retention_days:
+        yield ("store", "text_retention_days"), "text cannot outlive its row: must be at most retention_days"
+    if config.index.kind == "pgvector" and not store.url.get_secret_value().startswith(_STORES[1]):
+        yield ("index", "kind"), f"pgvector needs a store.url that begins with {_STORES[1]}; or use faiss"
     if not config.store.url.get_secret_value().startswith(_STORES):
         yield ("store", "url"), f"must begin with {' or '.join(_STORES)}"
     if config.redis.url is not None and not config.redis.url.get_secret_value().startswith(_REDIS):

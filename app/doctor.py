@@ -12,6 +12,7 @@ from rich.table import Table
 
 from app import plan as plans
 from app.settings import Environment
+from cascade.knowledge import Knowledge
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.errors import ConfigError, GearboxError
 from router.index import FaissNeighbours
@@ -98,8 +99,30 @@ async def _store_and_index(plan: Plan) -> AsyncIterator[Finding]:
         async for batch in history.questions(plan.config.embedding.model):
             count += len(batch)
         yield Finding("index", "ok", f"{count} past questions of {plan.config.embedding.model} would be loaded")
+        yield await _log_probabilities(plan, history)
     finally:
         await history.aclose()
+
+
+async def _log_probabilities(plan: Plan, history: SqlHistory) -> Finding:
+    """Whether `two-tier` can read how sure its small tier is: by what is known of the model and by what it has done."""
+    policy = plan.policy("two-tier")
+    knowledge = Knowledge.of([policy])
+    async for batch in history.pasts(knowledge.margin_policies):
+        knowledge.load(batch)
+    named = policy.settings["small"]
+    small = next((tier for tier in plan.ladder.tiers if tier.name == named), plan.ladder.tiers[0])
+    lacking = [
+        deployment.model
+        for deployment in small.deployments
+        if "logprobs" in deployment.facts.lacks or deployment.model in knowledge.margins.lacking
+    ]
+    if not lacking:
+        return Finding("two-tier", "ok", f"nothing says that {small.name} gives no log-probabilities")
+    fallback = policy.settings["fallback"]
+    fix = "Fix: another model for that tier, or choose `policy.two-tier.fallback` (judge, agreement)"
+    words = f"{small.name} ({', '.join(lacking)}) gives no log-probabilities: its fallback is {fallback}. {fix}"
+    return Finding("two-tier", "note", words)
 
 
 async def _embedding(plan: Plan) -> AsyncIterator[Finding]:

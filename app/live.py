@@ -1,7 +1,8 @@
 """Runs in flight: each is a task of its own, so that a client that leaves ends nothing but its own waiting.
 
 wire.md, Clients: after a disconnect no new paid call starts, and the one running lives `linger_s` more; a retry joins
-it. Who joins whom is decided in `joining`, across workers by `shared`.
+it. Who joins whom is decided in `joining`, across workers by `shared`. What is judged for learning only begins after
+the last byte has left and then goes on, whatever the client does (`Late`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import structlog
+
 from app.joining import fingerprint, idempotency_key, other_body, retry_key
 from app.sharing import Alone
 from cascade.brake import Brake
 from cascade.keep import JOINED
+from router.errors import GearboxError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +30,12 @@ if TYPE_CHECKING:
 
 #: How long the answer of a run whose client has left waits for that client's next try.
 LEFT_KEPT_S = 60.0
+
+
+_log = structlog.get_logger("gearbox.late")
+
+#: How long a late verdict waits for the last byte to leave, where a client reads slowly.
+LAST_BYTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class LiveRun:
     followers: list[LiveRun] = field(default_factory=list)
     left: bool = False
     hanging_up: asyncio.TimerHandle | None = None
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def progress(self, note: str) -> None:
         """Queue a note."""
@@ -125,11 +136,16 @@ class Desk:
         self._linger_s = linger_s
         self._shared = shared or Alone()
         self._running: dict[asyncio.Task[Outcome], LiveRun] = {}
+        self._late: dict[asyncio.Task[None], LiveRun] = {}
         self._keyed: dict[str, tuple[str, LiveRun]] = {}
         self._deserted: dict[str, list[LiveRun]] = {}
 
-    def start(self, request: Request) -> LiveRun:
+    def start(self, request: Request, *, judge_later: bool = True) -> LiveRun:
         """Start serving a request, or join the run that serves it already.
+
+        Args:
+            request: what to serve.
+            judge_later: False = an answer that is served unjudged stays so; its cap is shared with other runs.
 
         The run's `request` is then the one that is served: its id is the one to tell.
 
@@ -150,7 +166,13 @@ class Desk:
         self._running[run.task] = run
         run.task.add_done_callback(self._running.pop)
         run.task.add_done_callback(lambda _: run.items.put_nowait(Finished()))
+        if judge_later and leader is None:
+            run.task.add_done_callback(lambda task: self._judge_later(run, task))
         return run
+
+    def told(self, run: LiveRun) -> None:
+        """The last byte has left, or nobody reads it: what is judged for learning only may begin."""
+        run.told.set()
 
     def leave(self, run: LiveRun) -> None:
         """The client has gone: once nobody waits, no new call, and the running one has `linger_s` left."""
@@ -167,11 +189,32 @@ class Desk:
         self._desert(leader)
 
     async def drain(self) -> None:
-        """Wait for every run, at shutdown: no connection is open any more, so every client has gone."""
+        """Wait for every run and every late verdict, at shutdown: no connection is open, so every client has gone."""
         for run in tuple(self._running.values()):
             self.leave(run)
-        while self._running:
-            await asyncio.wait(self._running)
+        while self._running or self._late:
+            for run in self._late.values():
+                run.told.set()
+            await asyncio.wait([*self._running, *self._late])
+
+    def _judge_later(self, run: LiveRun, task: asyncio.Task[Outcome]) -> None:
+        if task.cancelled() or task.exception() is not None or not self._engine.owes_a_verdict(task.result()):
+            return
+        late = asyncio.get_running_loop().create_task(self._afterwards(run, task.result()))
+        self._late[late] = run
+        late.add_done_callback(self._late.pop)
+
+    async def _afterwards(self, run: LiveRun, outcome: Outcome) -> None:
+        try:
+            async with asyncio.timeout(LAST_BYTE_S):
+                await run.told.wait()
+        except TimeoutError:
+            _log.info("a client takes long to read its answer", request=run.request.id)
+        try:
+            # A brake of its own: this answer's client may be gone for good reasons. Its time limit stays.
+            await self._engine.afterwards(outcome, Brake(run.brake.deadline))
+        except GearboxError as error:
+            _log.warning("a late verdict is lost", request=run.request.id, error=error.message)
 
     async def _serve(self, run: LiveRun, body: str) -> Outcome:
         async with self._shared.turn(run.request, body) as turn:

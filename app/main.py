@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app import dashboard
 from app.admin_routes import router as admin_router
 from app.api import router
 from app.errors import error_body
+from app.lifecycle import FarewellHeader, Lifecycle
 from app.more_routes import router as more_routes
 from app.requests import new_id
 from app.responses import error_response, json_response
@@ -27,18 +29,24 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from app.services import Services
+    from app.tracing import Tracing
 
     OpenServices: TypeAlias = Callable[[], AbstractAsyncContextManager[Services]]
 
 _log = structlog.get_logger("gearbox.edge")
 
 
-def create_app(open_services: OpenServices) -> FastAPI:
+def create_app(
+    open_services: OpenServices, lifecycle: Lifecycle | None = None, tracing: Tracing | None = None
+) -> FastAPI:
     """The application.
 
     Args:
         open_services: makes the services when the server starts, and closes them when it ends.
+        lifecycle: tells whether the server is about to end.
+        tracing: gives each request a span; None = nobody traces.
     """
+    lifecycle = lifecycle or Lifecycle()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -49,12 +57,19 @@ def create_app(open_services: OpenServices) -> FastAPI:
     app = FastAPI(
         title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
+    app.state.lifecycle = lifecycle
     app.include_router(router)
     app.include_router(admin_router)
     app.include_router(more_routes)
+    app.include_router(dashboard.router)
     app.add_exception_handler(GearboxError, _gearbox_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(RequestIds)
+    app.add_middleware(FarewellHeader, lifecycle=lifecycle)
+    if tracing is not None:
+        from app.tracing import TracingMiddleware  # noqa: PLC0415 - only who traces pays for the import
+
+        app.add_middleware(TracingMiddleware, tracer=tracing.tracer)
     return app
 
 

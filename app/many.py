@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from app.reports import total_headers
-from app.responses import error_response, json_response, until_gone
+from app.responses import error_response, json_response, telling, until_gone
 from router.errors import BudgetExhausted, GearboxError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def answered_together(
     failed = next((outcome for outcome in outcomes if outcome.error is not None), None)
     if failed is not None and failed.error is not None:
         return error_response(failed.error, requests[0].id, failed)
-    return json_response(200, shape(outcomes), total_headers(outcomes))
+    return telling(json_response(200, shape(outcomes), total_headers(outcomes)), desk, runs)
 
 
 def _own_key(request: Request, place: int) -> Request:
@@ -93,6 +93,7 @@ async def _within(requests: Sequence[Request], desk: Desk, runs: list[LiveRun], 
 
 
 async def _run(request: Request, desk: Desk, runs: list[LiveRun]) -> Outcome:
-    run = desk.start(request)
+    # Under a cap all prompts share it, and the next one is asked before this one's late verdict is paid.
+    run = desk.start(request, judge_later=request.wishes.cap_nanousd is None)
     runs.append(run)
     return await run.outcome()

@@ -59,7 +59,7 @@ def read(
         ConfigError: file, line, key and cure.
     """
     catalog = Catalog.load()
-    policies = Policies(registry.names(), registry.validate)
+    policies = Policies(registry.names(), registry.validate, registry.find_baseline)
     path = config_file.find(option, environment.config, Path.cwd())
     today = datetime.now(UTC).date()
     loaded = None if path is None else config_file.load(path, variables, catalog, policies, today)

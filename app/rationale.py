@@ -32,12 +32,19 @@ def _sentences(story: Mapping[str, Any]) -> Iterator[str]:
         yield f"The {len(near)} nearest of {known} past questions were looked at; the best similarity is {nearest:.2f}."
     if evidence["note"]:
         yield f"Evidence: {evidence['note']}."
+    talk = evidence.get("conversation")
+    if talk:
+        cache = "warm" if talk["warm"] else "cold"
+        ago = f"{talk['age_s']:.0f} s before"
+        yield f"{talk['tier']} answered the conversation's last turn {ago}; its prompt cache is {cache}."
     if evidence.get("estimates"):
         told = ", ".join(f"{tier} {p:.2f}" for tier, p in evidence["estimates"].items())
         yield f"The chance of a valid answer was estimated as {told}."
     for attempt in story["attempts"]:
         yield _attempt(attempt)
     yield f"In the end: {story['why']}."
+    if evidence.get("late"):
+        yield _late(evidence["late"])
     yield _money(story)
 
 
@@ -46,6 +53,14 @@ def _attempt(attempt: Mapping[str, Any]) -> str:
     by = f" by {attempt['verdict_by'].replace(':', ' ')}" if attempt["verdict_by"] else ""
     reason = f" ({attempt['reason']})" if attempt["reason"] else ""
     return f"{attempt['tier']} was asked because {attempt['why']}; its answer {became}{by}{reason}."
+
+
+def _late(late: Mapping[str, Any]) -> str:
+    """What was found out after the answer had been served."""
+    by = f" by {late['by'].replace(':', ' ')}" if late["by"] else ""
+    reason = f" ({late['reason']})" if late["reason"] else ""
+    became = _BECAME.get(late["verdict"], late["verdict"])
+    return f"Afterwards, for learning only, {late['tier']}'s answer {became}{by}{reason}."
 
 
 def _money(story: Mapping[str, Any]) -> str:

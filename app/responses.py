@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 import structlog
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from app.errors import body_of, headers_of, status_of
@@ -16,7 +17,7 @@ from cascade.sse import comment
 from router.errors import GearboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -60,7 +61,18 @@ async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Rece
         watcher.cancel()
     if outcome.error is not None:
         return error_response(outcome.error, run.request.id, outcome)
-    return json_response(200, shape(outcome, extras), headers(outcome))
+    return telling(json_response(200, shape(outcome, extras), headers(outcome)), desk, [run])
+
+
+def telling(response: Response, desk: Desk, runs: Sequence[LiveRun]) -> Response:
+    """The response, which lets these runs' late verdicts begin once its last byte has left."""
+
+    async def told() -> None:
+        for run in runs:
+            desk.told(run)
+
+    response.background = BackgroundTask(told)
+    return response
 
 
 class Writer(Protocol):
@@ -105,6 +117,7 @@ class EventResponse(Response):
             self._desk.leave(self._run)
         finally:
             watcher.cancel()
+            self._desk.told(self._run)
 
     async def _watch(self, receive: Receive) -> None:
         await until_gone(receive)

@@ -170,7 +170,7 @@ def _item(item: Any, param: str) -> Iterator[dict[str, Any]]:
     if not isinstance(item, dict):
         raise RequestError(f"{param} must be an object", param=param)
     kind = item.get("type") or "message"
-    read = _ITEMS.get(kind)
+    read = _ITEMS.get(kind) if isinstance(kind, str) else None
     if read is None:
         raise RequestError(
             f"{param}: items of type {kind!r} are not supported; there are: {', '.join(sorted(_ITEMS))}", param=param
@@ -195,7 +195,7 @@ def _joined(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 
 def _part(part: Any, param: str) -> dict[str, Any]:
-    kind = part.get("type") if isinstance(part, dict) else None
+    kind = str(part.get("type")) if isinstance(part, dict) else None
     if kind in _SIDES and isinstance(part.get("text"), str):
         return {"type": "text", "text": part["text"]}
     match kind:

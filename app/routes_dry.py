@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from router.domain import Ask
@@ -40,7 +41,10 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
                 for neighbour in run.evidence.neighbours
             ],
             "note": run.evidence.note,
+            "conversation": None if run.evidence.conversation is None else asdict(run.evidence.conversation),
         },
+        "judging": run.judging,
+        "verifiers": [check.name for check in run.checks],
     }
 
 

@@ -3,55 +3,115 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from rich.console import Console
 from rich.table import Table
 
 from app import plan as plans
+from app.lifecycle import Lifecycle, Server
 from app.logs import configure
 from app.main import create_app
 from app.settings import Environment
 from app.wiring import open_services
+from app.workers import Supervisor, bind
+from cascade.knowledge import Knowledge
 from router import __version__
 from router.errors import ConfigError
 from router.pricing import nanousd_to_usd
 from storage.engine import shown_url
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from app.plan import Plan
+    from app.settings import Variables
+    from app.tracing import Tracing
     from router.pricing import Price
 
-#: Seconds that open answers get to finish after SIGTERM.
-GRACEFUL_S = 120
 
-
-def serve(config: Path | None, host: str | None, port: int | None, *, open_to_anyone: bool) -> None:
-    """Serve until stopped.
+def serve(
+    config: Path | None, host: str | None, port: int | None, *, workers: int | None, open_to_anyone: bool
+) -> None:
+    """Serve until stopped: in this process, or with `workers` in so many others.
 
     Raises:
         ConfigError: whatever keeps this from being served, before anything is opened.
     """
-    environment, variables = Environment.read()
-    configure(environment.log_level, environment.log_format)
-    plan = plans.read(config, environment, variables)
+    plan, variables = _plan(config)
+    environment = plan.environment
     address, number = host or environment.host, environment.port if port is None else port
     check_exposure(address, has_keys=bool(plan.config.keys or plan.config.master_key), open_to_anyone=open_to_anyone)
+    check_profile(plan)
     announce(plan, address, number, Console(stderr=True, highlight=False))
-    uvicorn.run(
-        create_app(partial(open_services, plan)),
-        host=address,
-        port=number,
+    count = environment.workers if workers is None else workers
+    if not count:
+        _run(plan, variables, host=address, port=number)
+        return
+    edge = plan.config.server
+    with bind(address, number) as listener:
+        Supervisor(partial(_work, config), count, listener, edge.drain_s + edge.shutdown_s + edge.linger_s).run()
+
+
+def _plan(config: Path | None) -> tuple[Plan, Variables]:
+    environment, variables = Environment.read()
+    configure(environment.log_level, environment.log_format)
+    return plans.read(config, environment, variables), variables
+
+
+def _work(config: Path | None, listener: socket.socket, on_start: Callable[[], None]) -> None:
+    """One worker: everything is read anew, so that a rolling restart brings changes in."""
+    try:
+        _run(*_plan(config), on_start, sockets=[listener])
+    except ConfigError as error:
+        sys.exit(f"gearbox: {error.message}")
+
+
+def _run(
+    plan: Plan,
+    variables: Variables,
+    on_start: Callable[[], None] = lambda: None,
+    sockets: list[socket.socket] | None = None,
+    **where: Any,
+) -> None:
+    """Serve in this process until it is told to end."""
+    lifecycle, tracing = Lifecycle(), tracing_of(plan, variables)
+    settings = uvicorn.Config(
+        create_app(partial(open_services, plan, tracing=tracing), lifecycle, tracing),
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_S,
+        timeout_graceful_shutdown=plan.config.server.shutdown_s,
         timeout_keep_alive=75,
+        **where,
     )
+    Server(settings, lifecycle, plan.config.server.drain_s, on_start).run(sockets)
+    if tracing is not None:
+        tracing.close()
+
+
+def tracing_of(plan: Plan, variables: Variables) -> Tracing | None:
+    """Where spans go; None, and nothing imported, where no endpoint is configured."""
+    endpoint = plan.config.server.otlp_endpoint or variables.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if endpoint is None:
+        return None
+    from app.tracing import Tracing  # noqa: PLC0415 - only who traces pays for the import
+
+    return Tracing(endpoint)
+
+
+def check_profile(plan: Plan) -> None:
+    """Read the configured skill profile, so that a broken one is a message now and no failed start.
+
+    Raises:
+        ConfigError: it is missing, broken, or made with another embedding model.
+    """
+    Knowledge.of([plan.policy("skills")], plan.config.embedding.model)
 
 
 def check_exposure(host: str, *, has_keys: bool, open_to_anyone: bool) -> None:
@@ -87,7 +147,7 @@ def announce(plan: Plan, host: str, port: int, console: Console) -> None:
     store = shown_url(plan.config.store.url.get_secret_value())
     for note in plan.ladder.notes:
         console.print(f"[yellow]note:[/] {note}", soft_wrap=True)
-    console.print(f"Store: {store} · embedding: {plan.config.embedding.model} · index: in-process FAISS")
+    console.print(f"Store: {store} · embedding: {plan.config.embedding.model} · index: {plan.config.index.kind}")
     for line in next_lines(base, simulated=_is_simulated(plan)):
         console.print(line, soft_wrap=True, markup=False)
 

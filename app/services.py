@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from app.aliases import ModelNames
     from app.auth import KeyRing
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from router.domain import Tier
     from router.ports import History
     from router.starter import Starter
+    from storage.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of a running Gearbox.
 
-    `checks` names each thing that readiness needs and how it is asked, `notes` what Gearbox goes on without.
+    `checks` names each thing that readiness needs and how it is asked; `notes` says what does not keep it from serving.
     """
 
     engine: Engine
     desk: Desk
     embeddings: Embeddings
     history: History
+    reports: Reports
     starter: Starter
     keys: KeyRing
     admin: KeyDesk
@@ -42,6 +44,6 @@ class Services:
     max_body_bytes: int
     hold_status_s: float
     checks: dict[str, Callable[[], Awaitable[None]]]
-    notes: dict[str, Callable[[], Awaitable[None]]]
+    notes: Callable[[], Mapping[str, str]]
     close: Callable[[], Awaitable[None]]
     started_at: float

@@ -23,6 +23,7 @@ Capability: TypeAlias = Literal["tools", "vision", "audio", "json_schema", "n", 
 Usd: TypeAlias = Annotated[float, Field(ge=0, le=1_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=86_400)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Days: TypeAlias = Annotated[float, Field(gt=0, le=36_500)]
 Tokens: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@+-]*$", max_length=128)]
@@ -155,9 +156,28 @@ class KeyConfig(Section):
 
 
 class StoreConfig(Section):
-    """Where outcomes are written; the address may hold a password and is masked."""
+    """Where outcomes are written; the address may hold a password and is masked.
+
+    `journal` is the folder where outcomes wait for a database that is away (default: beside the SQLite file, or
+    `gearbox-journal`), `patience_s` how long a request waits before its outcome goes there (default: 2 for PostgreSQL,
+    20 for SQLite, whose journal is on the same disk), `start_wait_s` how long the start waits for PostgreSQL before it
+    serves without. Rows older than `retention_days` are deleted; the text in them
+    goes after `text_retention_days`; None = never. `poll_s` is how often others' outcomes are looked for.
+    """
 
     url: SecretStr = SecretStr("sqlite+aiosqlite:///gearbox.db")
+    journal: Text | None = None
+    patience_s: Seconds | None = None
+    start_wait_s: Annotated[float, Field(ge=0, le=3600)] = 15
+    poll_s: Seconds = 1.0
+    retention_days: Days | None = None
+    text_retention_days: Days | None = None
+
+
+class IndexConfig(Section):
+    """Where past questions are searched: in this process (faiss), or in PostgreSQL for all (pgvector)."""
+
+    kind: Literal["faiss", "pgvector"] = "faiss"
 
 
 class RedisConfig(Section):
@@ -188,6 +208,43 @@ class HistoryConfig(Section):
     scope: Literal["team", "global"] = "team"
 
 
+class VerifierMatchConfig(Section):
+    """Which requests a verifier looks at; all that is given must fit, nothing given = every request."""
+
+    tag: Text | None = None
+    model: Text | None = None
+    schema_: Annotated[Text | None, Field(alias="schema")] = None
+
+
+class VerifierConfig(Section):
+    """A check of the operator's own, before the judge. Its kind says which of the lower keys it has."""
+
+    name: Name
+    kind: Literal["json_schema", "regex", "command", "http"]
+    match: VerifierMatchConfig = VerifierMatchConfig()
+    replaces_judge: bool = False
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+    pattern: Text | None = None
+    expect: Literal["match", "no_match"] = "match"
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    url: Url | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class StreamConfig(Section):
+    """`optimistic_from`: the P(valid) of the first tier from which `adaptive` shows its answer before it is judged."""
+
+    optimistic_from: Share = 0.75
+
+
+class SessionsConfig(Section):
+    """How long a vendor's prompt cache lives after its last use, and how long a conversation keeps its tier."""
+
+    warm_s: Annotated[float, Field(ge=0, le=86_400)] = 300
+    remembered_s: Annotated[float, Field(ge=0, le=604_800)] = 3600
+
+
 class ExtrasConfig(Section):
     """Our two additions to OpenAI's bodies."""
 
@@ -196,12 +253,21 @@ class ExtrasConfig(Section):
 
 
 class ServerConfig(Section):
-    """The edge: body limit, how long a held stream's status waits, how long a call outlives its client."""
+    """The edge: body limit, how long a held stream's status waits, how long a call outlives its client.
+
+    After SIGTERM readiness says no at once, new requests are served for `drain_s` more (while load balancers look
+    away), and open answers get `shutdown_s` to finish. `log_prompts` lets questions into the log; `otlp_endpoint` is
+    where traces go, by default where OTEL_EXPORTER_OTLP_ENDPOINT says.
+    """
 
     max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 32
     extras: ExtrasConfig = ExtrasConfig()
     hold_status_s: Annotated[float, Field(ge=0, le=600)] = 5
     linger_s: Annotated[float, Field(ge=0, le=3600)] = 10
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 0
+    shutdown_s: Annotated[int, Field(ge=1, le=3600)] = 120
+    log_prompts: bool = False
+    otlp_endpoint: Url | None = None
 
 
 class RetriesConfig(Section):
@@ -251,10 +317,14 @@ class Config(Section):
     ledger: LedgerConfig = LedgerConfig()
     cache: CacheConfig = CacheConfig()
     store: StoreConfig = StoreConfig()
+    index: IndexConfig = IndexConfig()
     redis: RedisConfig = RedisConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     judge: JudgeConfig = JudgeConfig()
     history: HistoryConfig = HistoryConfig()
+    verifiers: tuple[VerifierConfig, ...] = ()
+    stream: StreamConfig = StreamConfig()
+    sessions: SessionsConfig = SessionsConfig()
     server: ServerConfig = ServerConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     retries: RetriesConfig = RetriesConfig()
@@ -284,6 +354,15 @@ class Variables:
         return f"Variables({len(self._values)} set, values hidden)"
 
 
+#: Where prometheus_client keeps the counters of several processes; its own name, read by it when it is imported.
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share_metrics(folder: Path) -> None:
+    """Have the processes that are started from now on count into one folder."""
+    os.environ[_METRICS_FOLDER] = str(folder)
+
+
 class Environment(BaseSettings):
     """The one door to the environment: `GEARBOX_CONFIG` and its like, and every variable for `os.environ/NAME`."""
 
@@ -294,6 +373,8 @@ class Environment(BaseSettings):
     config: Path | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Field(ge=0, le=512)] = 0
+    prometheus_folder: Path | None = Field(default=None, validation_alias=_METRICS_FOLDER)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     #: Whether Ollama and vLLM on this machine are looked for, where no file names the tiers.

@@ -12,15 +12,20 @@ import httpx
 import structlog
 from httpx_aiohttp import AiohttpTransport
 
+from app import verifiers
 from app.aliases import ModelNames
 from app.key_desk import KeyDesk
 from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
+from app.request_log import RequestLog
 from app.services import Services
+from app.store import follow, open_history, open_index, watch
 from app.wiring_money import open_money
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
+from cascade.checks.command import AT_ONCE
+from cascade.checks.examiner import Examiner
 from cascade.deployments import Deployments
 from cascade.embeddings import Embeddings
 from cascade.embeddings_local import LocalEmbeddings
@@ -29,26 +34,31 @@ from cascade.engine import Engine
 from cascade.generator import Generator
 from cascade.http_reply import InProcessTransport
 from cascade.judge import AnswerJudge, JudgeSettings
+from cascade.knowledge import Knowledge
 from cascade.litellm_adapter import LiteLLM
 from cascade.openai_compat import OpenAICompatible
 from cascade.runner import Runner
 from cascade.simulated import SimulatedUpstream
+from router.conversations import Conversations
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
 from router.endpoints import Secret
-from router.index import FaissNeighbours
+from router.errors import StoreUnavailable
 from router.pricing import Price, Rates, per_mtok
 from router.starter import Starter
-from storage.store import SqlHistory
+from storage.reports import Reports
+from storage.reports import Tier as ReportedTier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from app.plan import Plan
     from app.settings import Config
+    from app.tracing import Tracing
     from cascade.embeddings import EmbeddingSource
+    from router.domain import Tier
     from router.endpoints import Endpoint
-    from router.ports import ChatModel, Embedder
+    from router.ports import ChatModel, Embedder, History, Observer
 
 _log = structlog.get_logger("gearbox.start")
 
@@ -60,45 +70,53 @@ SIMULATED_BASE = "http://simulated.invalid/v1"
 
 
 @asynccontextmanager
-async def open_services(plan: Plan, *, embedder: Embedder | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    plan: Plan, *, embedder: Embedder | None = None, tracing: Tracing | None = None
+) -> AsyncIterator[Services]:
     """Make everything, and close it in the opposite order.
 
     Args:
         plan: what to serve.
+        tracing: where spans go, None = nowhere; closed by whoever made it.
         embedder: instead of the configured one, and closed by whoever made it.
     """
     async with AsyncExitStack() as stack:
-        yield await _services(plan, stack, embedder)
+        yield await _services(plan, stack, embedder, tracing)
 
 
-async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -> Services:
+async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, tracing: Tracing | None) -> Services:
     config, ladder = plan.config, plan.ladder
-    history = await SqlHistory.open(config.store.url.get_secret_value())
-    stack.push_async_callback(history.aclose)
+    history, sql = await open_history(config, stack)
     embedder = given or await _embedder(config, stack)
-    neighbours = FaissNeighbours(embedder.dimensions)
-    stack.push_async_callback(neighbours.aclose)
+    neighbours = await open_index(config, sql, embedder, stack)
     starter = Starter(embedder, neighbours, config.history.scope)
-    loaded = await neighbours.load(history.questions(embedder.model), starter.scope_of)
-    _log.info("history loaded", questions=loaded, embedding=embedder.model)
-    money = await open_money(plan, stack)
-    deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
-    caller = Caller(_models(ladder.endpoints, stack), deployments, _retry(config))
+    await follow(config, sql, neighbours, starter, stack, away=history.away)
+    knowledge = await _knowledge(plan, history, starter)
+    caller = open_caller(plan, stack, tracing)
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
-    metrics = Metrics()
-    metrics.redis_away.set_function(lambda: float(money.redis_away()))
+    metrics = Metrics(plan.environment.prometheus_folder)
+    money = await open_money(plan, stack, metrics)
+    await watch(history, neighbours, metrics, stack)
+    observers: list[Observer] = [
+        metrics,
+        RequestLog(prompts=config.server.log_prompts),
+        *([tracing] if tracing else []),
+    ]
     engine = Engine(
         ladder.tiers,
         plan.policy,
         starter,
-        Runner(tiers, Generator(caller), judge),
+        Runner(tiers, Generator(caller), judge, _examiner(config, stack)),
         history,
-        [metrics],
+        observers,
+        knowledge=knowledge,
+        conversations=await _conversations(config, history),
         judge_fails_open=config.judge.fail == "open",
         ledger=money.ledger,
         default_output_tokens=config.limits.default_max_output_tokens,
         cache=money.cache,
+        optimistic_from=config.stream.optimistic_from,
     )
     desk = Desk(engine, config.server.linger_s, money.shared)
     stack.push_async_callback(desk.drain)
@@ -107,6 +125,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         desk=desk,
         embeddings=Embeddings(_embedding_source(config, embedder, stack), engine, ladder.tiers),
         history=history,
+        reports=Reports(sql.engine, second_best(ladder.tiers)),
         starter=starter,
         keys=money.keys,
         admin=KeyDesk(money.directory, money.bank, money.keys.refresh),
@@ -116,11 +135,63 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None) -
         extras=Extras(config.server.extras.usage_cost, config.server.extras.gearbox_object),
         max_body_bytes=int(config.server.max_body_mb * 1024 * 1024),
         hold_status_s=config.server.hold_status_s,
-        checks={"store": history.ping, "embedding": embedder.ping},
-        notes=money.notes,
+        checks={"store": history.ready, "embedding": embedder.ping},
+        notes=lambda: {**history.notes(), **money.notes()},
         close=stack.aclose,
         started_at=time.time(),
     )
+
+
+def open_caller(plan: Plan, stack: AsyncExitStack, tracing: Tracing | None = None) -> Caller:
+    """What makes paid calls to the ladder's tiers."""
+    config = plan.config
+    deployments = Deployments(cooldown_failures=config.retries.cooldown_failures, cooldown_s=config.retries.cooldown_s)
+    models = _traced(_models(plan.ladder.endpoints, stack), plan, tracing)
+    return Caller(models, deployments, _retry(config))
+
+
+async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledge:
+    """Margins as they were before the last stop, and the skill profiles."""
+    knowledge = Knowledge.of([plan.policy(name) for name in registry.names()], starter.model)
+    try:
+        async for batch in history.pasts(knowledge.margin_policies):
+            knowledge.load((starter.scope_of(team), past) for team, past in batch)
+    except StoreUnavailable as error:  # serving goes on without the database, and so does learning margins
+        _log.warning("margins start anew", why=error.message)
+    return knowledge
+
+
+def _examiner(config: Config, stack: AsyncExitStack) -> Examiner:
+    """The operator's verifiers; their endpoints get a client that knows none of the upstreams' keys."""
+    client = httpx.AsyncClient()
+    stack.push_async_callback(client.aclose)
+    return Examiner(verifiers.build(config.verifiers, client, asyncio.Semaphore(AT_ONCE)))
+
+
+async def _conversations(config: Config, history: History) -> Conversations:
+    conversations = Conversations(config.sessions.warm_s, config.sessions.remembered_s)
+    try:
+        conversations.load(await history.turns(conversations.since))
+    except StoreUnavailable as error:
+        _log.warning("conversations start anew", why=error.message)
+    return conversations
+
+
+def _traced(models: dict[str, ChatModel], plan: Plan, tracing: Tracing | None) -> dict[str, ChatModel]:
+    """The same models, with spans around their calls where somebody wants spans."""
+    if tracing is None:
+        return models
+    tiers = {deployment.id: tier.name for tier in plan.ladder.tiers for deployment in tier.deployments}
+    endpoints = plan.ladder.endpoints
+    return {name: tracing.model(model, tiers.get(name, ""), endpoints[name]) for name, model in models.items()}
+
+
+def second_best(ladder: Sequence[Tier]) -> ReportedTier | None:
+    """The tier below the top, which savings are compared with, too; None where there is none."""
+    if len(ladder) < 2:  # noqa: PLR2004 - a top and a second
+        return None
+    tier = ladder[-2]
+    return ReportedTier(tier.name, tier.deployments[0].price)
 
 
 def _models(endpoints: Mapping[str, Endpoint], stack: AsyncExitStack) -> dict[str, ChatModel]:

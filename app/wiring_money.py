@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,14 +26,15 @@ from storage.keys import SqlDirectory
 from storage.ledger import LeasedLedger, LedgerSettings
 from storage.ledger_failover import FailoverLedger
 from storage.limits import MemoryLimiter, RedisLimiter
-from storage.redis_link import RedisLink
+from storage.redis_link import MODE, RedisLink
 from storage.store_id import store_id
 from storage.workers import SqlWorkers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
 
+    from app.metrics import Metrics
     from app.plan import Plan
     from app.settings import BudgetConfig, Config
     from router.ports import Cache, Joins, Ledger, Limiter
@@ -43,12 +44,14 @@ _log = structlog.get_logger("gearbox.start")
 
 #: Seconds between two signs of life.
 _RENEW_S = 10.0
+#: Seconds between two tries to reach a database that was away at the start, and two looks at Redis.
+_RETRY_S = 1.0
 _MB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What the rest is joined with. `notes`: states that readiness tells without being down."""
+    """What the rest is joined with. `notes` says what Gearbox goes on without."""
 
     keys: KeyRing
     directory: SqlDirectory
@@ -56,12 +59,11 @@ class Money:
     ledger: Ledger
     shared: SharedRuns
     cache: ResponseCache | None
-    redis_away: Callable[[], bool]
-    notes: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    notes: Callable[[], Mapping[str, str]]
 
 
-async def open_money(plan: Plan, stack: AsyncExitStack) -> Money:
-    """Make it all; the store's tables are up to date already.
+async def open_money(plan: Plan, stack: AsyncExitStack, metrics: Metrics) -> Money:
+    """Make it all; the store's tables are up to date already, or the database is away.
 
     Raises:
         ConfigError: other workers on this store disagree, or would need Redis.
@@ -71,14 +73,15 @@ async def open_money(plan: Plan, stack: AsyncExitStack) -> Money:
     stack.push_async_callback(engine.dispose)
     bank, directory = SqlBank(engine, pools=config.redis.url is None), SqlDirectory(engine)
     link = _link(config, stack)
-    await _enter(plan, SqlWorkers(bank), worker, directory, stack)
-    await directory.budgets.configure(configured_budgets(config))
-    keys = await KeyRing.open(config.keys, config.master_key, directory)
+    await _settle_in(_Newcomer(plan, worker, bank, directory, link), stack)
+    keys = await KeyRing.open(config.keys, config.master_key, directory, configured_budgets(config))
     stack.push_async_callback(keys.aclose)
-    name = await store_id(engine)
-    ledger = await _ledger(config, bank, worker, link, name)
+    ledger = await _ledger(config, bank, worker, link)
     stack.push_async_callback(ledger.aclose)
-    limiter, joins, cache = _shared(config, link, name)
+    limiter, joins, cache = _shared(config, link)
+    if link is not None:
+        watching = asyncio.create_task(_watch(link, metrics), name="gearbox-redis")
+        stack.push_async_callback(_ended, watching)
     return Money(
         keys=keys,
         directory=directory,
@@ -86,8 +89,7 @@ async def open_money(plan: Plan, stack: AsyncExitStack) -> Money:
         ledger=ledger,
         shared=SharedRuns(limiter, joins, plan.ladder.tiers, across=link is not None),
         cache=_response_cache(plan, cache),
-        redis_away=lambda: link is not None and link.away,
-        notes={} if link is None else {"redis": link.ping},
+        notes=lambda: {"redis": MODE} if link is not None and link.away else {},
     )
 
 
@@ -125,21 +127,21 @@ def _link(config: Config, stack: AsyncExitStack) -> RedisLink | None:
     return link
 
 
-async def _ledger(config: Config, bank: SqlBank, worker: str, link: RedisLink | None, name: str) -> Ledger:
+async def _ledger(config: Config, bank: SqlBank, worker: str, link: RedisLink | None) -> Ledger:
     settings = LedgerSettings(ahead_nanousd=usd_to_nanousd(config.ledger.ahead_usd))
     if link is None:
         return LeasedLedger(bank, worker, settings)
-    pool = RedisBank(bank, link, name)
+    pool = RedisBank(bank, link)
     with suppress(StoreUnavailable):  # away at the start as at any other time
         await pool.join()
     return FailoverLedger(LeasedLedger(pool, worker, settings), LeasedLedger(bank, f"{worker}:sql", settings))
 
 
-def _shared(config: Config, link: RedisLink | None, name: str) -> tuple[Limiter, Joins, Cache]:
+def _shared(config: Config, link: RedisLink | None) -> tuple[Limiter, Joins, Cache]:
     limiter, joins = MemoryLimiter(), MemoryJoins()
     if link is None:
         return limiter, joins, MemoryCache(int(config.cache.max_mb * _MB))
-    return RedisLimiter(link, name, limiter), RedisJoins(link, name, joins), RedisCache(link, name)
+    return RedisLimiter(link, limiter), RedisJoins(link, joins), RedisCache(link)
 
 
 def _response_cache(plan: Plan, cache: Cache) -> ResponseCache | None:
@@ -153,14 +155,68 @@ def _response_cache(plan: Plan, cache: Cache) -> ResponseCache | None:
 # other workers
 
 
-async def _enter(plan: Plan, workers: SqlWorkers, worker: str, directory: SqlDirectory, stack: AsyncExitStack) -> None:
-    peers = await workers.enter(worker, agreed(plan))
-    stack.push_async_callback(_left, workers, worker)
-    _check_agreement(plan, peers)
-    if peers and plan.config.redis.url is None:
-        await _check_alone(plan, directory, peers)
-    beating = asyncio.create_task(_beat(workers, worker), name="gearbox-worker")
-    stack.push_async_callback(_ended, beating)
+@dataclass(frozen=True, slots=True)
+class _Newcomer:
+    """A worker that is about to share a store with others."""
+
+    plan: Plan
+    worker: str
+    bank: SqlBank
+    directory: SqlDirectory
+    link: RedisLink | None
+
+    async def enter(self) -> None:
+        """Meet the others, set the configured budgets, and learn the store's name.
+
+        Raises:
+            ConfigError: the others disagree, or Redis is needed.
+            StoreUnavailable: the database is away.
+        """
+        workers = SqlWorkers(self.bank)
+        peers = await workers.enter(self.worker, agreed(self.plan))
+        try:
+            _check_agreement(self.plan, peers)
+            if peers and self.link is None:
+                await _check_alone(self.plan, self.directory, peers)
+        except ConfigError:
+            await workers.leave(self.worker)
+            raise
+        await self.directory.budgets.configure(configured_budgets(self.plan.config))
+        if self.link is not None:
+            self.link.name(await store_id(self.bank.engine))
+
+    async def stay(self, *, entered: bool) -> None:
+        """Give signs of life; with the database away at the start, enter once it is there."""
+        while True:
+            await asyncio.sleep(_RENEW_S if entered else _RETRY_S)
+            try:
+                if entered:
+                    await SqlWorkers(self.bank).renew(self.worker)
+                else:
+                    await self.enter()
+                    entered = True
+            except StoreUnavailable as error:
+                _log.warning("no sign of life could be given", why=error.message)
+            except ConfigError as error:  # too late to refuse: requests are being served
+                _log.error("this worker should not share its store", why=error.message)
+                entered = True
+
+    async def leave(self) -> None:
+        """It is gone."""
+        with suppress(StoreUnavailable):
+            await SqlWorkers(self.bank).leave(self.worker)
+
+
+async def _settle_in(newcomer: _Newcomer, stack: AsyncExitStack) -> None:
+    entered = True
+    try:
+        await newcomer.enter()
+    except StoreUnavailable as error:
+        _log.warning("budgets and other workers are not known until the database is there", why=error.message)
+        entered = False
+    stack.push_async_callback(newcomer.leave)
+    staying = asyncio.create_task(newcomer.stay(entered=entered), name="gearbox-worker")
+    stack.push_async_callback(_ended, staying)
 
 
 def _check_agreement(plan: Plan, peers: Sequence[Peer]) -> None:
@@ -192,18 +248,13 @@ async def _check_alone(plan: Plan, directory: SqlDirectory, peers: Sequence[Peer
     _log.warning("several workers without redis: idempotency, joins and the response cache are each worker's own")
 
 
-async def _beat(workers: SqlWorkers, worker: str) -> None:
+async def _watch(link: RedisLink, metrics: Metrics) -> None:
+    """Ask Redis itself now and then, so that its coming back is seen without traffic."""
     while True:
-        await asyncio.sleep(_RENEW_S)
-        try:
-            await workers.renew(worker)
-        except StoreUnavailable as error:
-            _log.warning("no sign of life could be given", why=error.message)
-
-
-async def _left(workers: SqlWorkers, worker: str) -> None:
-    with suppress(StoreUnavailable):
-        await workers.leave(worker)
+        with suppress(StoreUnavailable):
+            await link.ping()
+        metrics.redis_away.set(float(link.away))
+        await asyncio.sleep(_RETRY_S)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from router.domain import Attempt, Decision, Run, Tier
 
 RANDOM = "random:"
+NAMES = ("bottom-up", "agreement")
 
 
 class BottomUp:

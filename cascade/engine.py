@@ -1,7 +1,8 @@
 """One request from evidence to record: what every edge (HTTP, replay over HTTP, command line) goes through.
 
 The law of this file: the order of things. Evidence first, then the run, then labels, then the store, then the index,
-and only then may the last byte of the answer leave. It speaks to ports alone.
+and only then may the last byte of the answer leave; what is judged afterwards is learnt after it. It speaks to ports
+alone.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from cascade.always import ALWAYS
 from cascade.baseline import baseline_nanousd
 from cascade.eligible import eligible
 from cascade.failures import failure
+from cascade.knowledge import Knowledge
+from cascade.modes import OPTIMISTIC_FROM, judging, owes_a_verdict
 from cascade.purse import Purse
 from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
-from router.domain import Judging, Outcome, Run, StreamMode
-from router.labels import labels
+from router.domain import Afterwards, Outcome, Run, StreamMode, Verdict
+from router.labels import by_model, labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
     from cascade.cached import ResponseCache
     from cascade.policy import Policy
     from cascade.runner import Runner
-    from router.domain import Request, Tier
+    from router.conversations import Conversations
+    from router.domain import Conversation, Label, Request, Tier
     from router.ports import History, Ledger, Listener, Observer
     from router.starter import Start, Starter
 
@@ -56,10 +60,13 @@ class Engine:
         history: History,
         observers: Sequence[Observer],
         *,
+        knowledge: Knowledge | None = None,
+        conversations: Conversations | None = None,
         judge_fails_open: bool = True,
         ledger: Ledger | None = None,
         default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
         cache: ResponseCache | None = None,
+        optimistic_from: float = OPTIMISTIC_FROM,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build the engine.
@@ -71,10 +78,13 @@ class Engine:
             runner: the loop.
             history: the store.
             observers: metrics and logs.
+            knowledge: margins and skills; None = no policy wants any.
+            conversations: where each conversation stands; None = every request is a first turn.
             judge_fails_open: see `Run`.
             ledger: counts what callers with budgets spend; None = budgets are not kept here.
             default_output_tokens: see `Means`.
             cache: of responses; None = off.
+            optimistic_from: see `modes.judging`.
             clock: seconds, monotonic.
         """
         self._ladder = tuple(ladder)
@@ -83,10 +93,13 @@ class Engine:
         self._runner = runner
         self._history = history
         self._observers = tuple(observers)
+        self._knowledge = knowledge or Knowledge.of(())
+        self._conversations = conversations
         self._judge_fails_open = judge_fails_open
         self._ledger = ledger
         self._default_output_tokens = default_output_tokens
         self._cache = cache
+        self._optimistic_from = optimistic_from
         self._clock = clock
 
     async def prepare(self, request: Request) -> Prepared:
@@ -101,16 +114,22 @@ class Engine:
         if purse.capped or purse.budgeted:
             check_boundable(request.body, "x-gearbox-budget-usd" if purse.capped else "this key's budget")
         start = await self._starter.evidence(request, policy.neighbours)
+        scope = self._starter.scope_of(request.caller.team)
         run = Run(
             ladder=rungs,
             top=self._ladder[-1].name,
             id=request.id,
-            evidence=start.evidence,
-            judging=Judging.NEVER if request.wishes.stream_mode is StreamMode.DIRECT else Judging.BEFORE,
+            evidence=replace(
+                self._knowledge.enriched(start.evidence, policy, start.vector, scope),
+                conversation=self._conversation(request),
+            ),
+            checks=self._runner.checks(request),
             judge_fails_open=self._judge_fails_open,
             quality=request.wishes.quality,
         )
-        return Prepared(policy, self._runner.budgeted(run, request, purse), start)
+        run = self._runner.budgeted(run, request, purse)
+        when = judging(request.wishes.stream_mode, policy, run, self._optimistic_from)
+        return Prepared(policy, replace(run, judging=when), start)
 
     async def handle(self, request: Request, listener: Listener, brake: Brake) -> Outcome:
         """Serve one request; a failure comes back inside the outcome, recorded like everything else.
@@ -122,7 +141,7 @@ class Engine:
         started = self._clock()
         key, found = await self._cached(request, started)
         if found is not None:
-            await self._record(found)
+            await self._record(found, None)
             return found
         prepared = await self.prepare(request)
         purse = self._purse(request)
@@ -146,7 +165,7 @@ class Engine:
             denied=purse.denied,
         )
         outcome = self._judged_by_rules(outcome)
-        await self._record(outcome)
+        await self._record(outcome, prepared.policy)
         if self._cache is not None and key is not None:
             await self._cache.put(key, outcome)
         return outcome
@@ -157,7 +176,47 @@ class Engine:
         Raises:
             StoreUnavailable: it could not be made durable.
         """
-        await self._record(outcome)
+        await self._record(outcome, None)
+
+    async def relearn(self, request_id: str, labels: Sequence[Label], team: str) -> None:
+        """Learn from feedback; `team` is the team that asked the question."""
+        await self._starter.relearn(request_id, labels, team)
+        self._knowledge.relabel(request_id, by_model(labels), self._starter.scope_of(team))
+
+    def owes_a_verdict(self, outcome: Outcome) -> bool:
+        """Whether `afterwards` has something to do. Where nothing may be learnt, nothing is judged for learning."""
+        wanted = outcome.request.wishes.store and outcome.client == "answered" and outcome.error is None
+        return wanted and owes_a_verdict(outcome.run, outcome.delivered)
+
+    async def afterwards(self, outcome: Outcome, brake: Brake) -> Afterwards | None:
+        """Judge an answer that was served unjudged, and learn from the verdict; None where no judge was asked.
+
+        What it costs is a late cost: inside the request's cap, and told in no header and no body.
+
+        Raises:
+            StoreUnavailable: the verdict could not be made durable.
+        """
+        rung = outcome.delivered.attempt
+        if rung is None or not self.owes_a_verdict(outcome) or brake.stop is not None:
+            return None
+        request, purse = outcome.request, self._purse(outcome.request)
+        purse.spent_nanousd = outcome.cost_nanousd or 0
+        judged = await self._runner.late(request, outcome.run, rung, purse, brake)
+        if judged is outcome.run:
+            return None
+        attempt, calls = judged.attempts[rung], outcome.run.attempts[rung].judge_calls
+        learnt = () if attempt.verdict is Verdict.UNJUDGED else labels(judged, outcome.delivered, direct=False)
+        late = Afterwards(request, rung, attempt, attempt.judge_calls[len(calls) :], learnt)
+        await self._record_late(late)
+        return late
+
+    def found_wrong(self, request_id: str) -> None:
+        """Somebody who knows says that a served answer is wrong: its conversation need not stay where it is."""
+        if self._conversations is not None:
+            self._conversations.rejected(request_id)
+
+    def _conversation(self, request: Request) -> Conversation | None:
+        return None if self._conversations is None else self._conversations.of(request)
 
     async def _cached(self, request: Request, started: float) -> tuple[str | None, Outcome | None]:
         """The request's key in the response cache, and what is there."""
@@ -190,11 +249,29 @@ class Engine:
         learnt = labels(run, outcome.delivered, direct=direct) if request.wishes.store else ()
         return replace(outcome, labels=learnt, baseline_nanousd=baseline_nanousd(run, outcome.served, self._ladder[-1]))
 
-    async def _record(self, outcome: Outcome) -> None:
+    async def _record(self, outcome: Outcome, policy: Policy | None) -> None:
         await self._history.record(outcome)
+        if policy is not None:
+            scope, wanted = self._starter.scope_of(outcome.request.caller.team), outcome.request.wishes.store
+            self._knowledge.learn(outcome.run, policy, by_model(outcome.labels), scope, learn=wanted)
         await self._starter.learn(outcome.request.id, outcome.vector, outcome.labels, outcome.request)
+        if self._conversations is not None:
+            self._conversations.told(outcome)
         for observer in self._observers:
             try:
                 observer.observe(outcome)
             except Exception:  # noqa: BLE001 - an observer's failure is never the caller's; it is logged in full
                 _log.exception("an observer failed", observer=type(observer).__name__, request=outcome.request.id)
+
+    async def _record_late(self, late: Afterwards) -> None:
+        request = late.request
+        in_force = await self._history.late(late)
+        if in_force:
+            await self.relearn(request.id, in_force, request.caller.team)
+        if late.attempt.verdict is Verdict.INVALID:
+            self.found_wrong(request.id)
+        for observer in self._observers:
+            try:
+                observer.observe_late(late)
+            except Exception:  # noqa: BLE001 - an observer's failure is never the caller's; it is logged in full
+                _log.exception("an observer failed", observer=type(observer).__name__, request=request.id)

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade.policy import cascade_on, is_final
+from cascade.stickiness import Start, stickiness
 from router.accuracy import estimate
 from router.domain import Ask, Deliver, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.domain import Decision, Run, Tier
+    from router.domain import Decision, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ class LlmAt:
     def _start(self, run: Run, estimates: Mapping[str, float]) -> Decision:
         if run.stop is not None:
             return Deliver(None, f"no call was started ({run.stop})", run.stop)
-        tier, why = self._wanted(run, estimates)
+        start = stickiness(run, self._wanted(run, estimates), estimates, self._theta(run))
+        tier, why = start.tier, start.why
         if not run.budget.pays_ask(tier.name):
             payable = [rung for rung in run.ladder if run.budget.pays_ask(rung.name)]
             if not payable:
@@ -88,20 +90,25 @@ class LlmAt:
         invite = self._settings.invite_abstention and tier is run.ladder[0]
         return Ask(tier.name, why, estimates[tier.name], is_final(run, tier), invite_abstention=invite)
 
-    def _wanted(self, run: Run, estimates: Mapping[str, float]) -> tuple[Tier, str]:
-        """The start the paper wants, and why, the budget apart."""
-        settings = self._settings
-        theta = settings.threshold if run.quality is None else run.quality
+    def _theta(self, run: Run) -> float:
+        return self._settings.threshold if run.quality is None else run.quality
+
+    def _wanted(self, run: Run, estimates: Mapping[str, float]) -> Start:
+        """The start the paper wants, the budget and the conversation apart."""
+        settings, theta = self._settings, self._theta(run)
         needed = settings.k if settings.cold_start is None else settings.cold_start
         if run.evidence.history_size < needed:
             known = run.evidence.history_size
-            return run.ladder[0], f"cold start: {known} past questions, {needed} needed, so the lowest tier starts"
+            why = f"cold start: {known} past questions, {needed} needed, so the lowest tier starts"
+            return Start(run.ladder[0], why, by_evidence=False)
         for tier in run.ladder:
             if estimates[tier.name] >= theta:
-                return tier, f"{tier.name} is the cheapest tier with P(valid) {estimates[tier.name]:.2f} >= {theta:.2f}"
+                reached = f"P(valid) {estimates[tier.name]:.2f} >= {theta:.2f}"
+                return Start(tier, f"{tier.name} is the cheapest tier with {reached}")
         best = max(run.ladder, key=lambda tier: estimates[tier.name])
         fallback = {"lowest": run.ladder[0], "best": best, "top": run.ladder[-1]}[settings.none_reaches]
-        return fallback, (
+        why = (
             f"no tier reaches P(valid) {theta:.2f} (the best is {best.name} with {estimates[best.name]:.2f}), "
             f"so {fallback.name} starts (none_reaches: {settings.none_reaches})"
         )
+        return Start(fallback, why, by_evidence=False)

@@ -7,7 +7,7 @@ that "the next rung up" and "the best so far" mean the same everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import Retry, UpstreamError
@@ -43,6 +43,32 @@ class Policy(Protocol):
 
     def decide(self, run: Run) -> Decision:
         """The next step; each carries its reason in words."""
+
+
+@runtime_checkable
+class WantsMargins(Protocol):
+    """A policy that wants `evidence.margins`."""
+
+    @property
+    def horizon(self) -> int:
+        """Over how many requests its pot runs."""
+
+    @property
+    def wants_curve(self) -> bool:
+        """Whether it wants P(wrong) by margin too."""
+
+
+@runtime_checkable
+class WantsSkills(Protocol):
+    """A policy that wants `evidence.skills`."""
+
+    @property
+    def profile(self) -> str | None:
+        """The skill profile's path; None = it has none and does without."""
+
+    @property
+    def profiled_neighbours(self) -> int:
+        """From how many profiled questions the needed skills are taken."""
 
 
 #: How good an answer is to serve when the policy cannot go on, best first.
@@ -145,7 +171,9 @@ def judge_or_deliver(run: Run, estimates: Mapping[str, float]) -> Decision:
 
 def why_unjudged(run: Run, last: Attempt) -> str | None:
     """Why an answer is served without a verdict; None where one is wanted."""
-    if run.judging is not Judging.BEFORE:
+    if run.judging is Judging.AFTER:
+        return f"{last.tier}'s answer is served as it comes; what is judged afterwards is for learning only"
+    if run.judging is Judging.NEVER:
         return f"{last.tier}'s answer is served as it is: judging is off for this request"
     if last.tier == run.top:
         return f"{last.tier} is the top tier, whose answers are not judged"

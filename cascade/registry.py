@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from cascade.always import ALWAYS, Always
+from cascade.baselines import NAMES as BASELINES
+from cascade.baselines import RANDOM, baseline
 from cascade.llm_at import LlmAt, LlmAtSettings
+from cascade.skills import Skills, SkillsSettings
+from cascade.two_tier import TwoTier, TwoTierSettings
 from router.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 #: name -> (its settings' type, how it is made of them)
 _POLICIES: Mapping[str, tuple[type[Any], Callable[[Any], Policy]]] = {
     "llm-at": (LlmAtSettings, LlmAt),
+    "two-tier": (TwoTierSettings, TwoTier),
+    "skills": (SkillsSettings, Skills),
 }
 #: Names that stand for another policy, until they are one of their own.
 _SYNONYMS: Mapping[str, str] = {"auto": "llm-at"}
@@ -28,7 +34,7 @@ _SPELLINGS: Mapping[str, str] = {"lambda": "smoothing", "theta": "threshold"}
 
 
 def names() -> tuple[str, ...]:
-    """Every policy that a client can name, `always:<tier>` apart."""
+    """Every policy with settings that a client can name; `always:<tier>` and the baselines can be named too."""
     return (*_SYNONYMS, *_POLICIES)
 
 
@@ -37,19 +43,40 @@ def meaning(name: str) -> str:
     return _SYNONYMS.get(name, name)
 
 
+def has_settings(name: str) -> bool:
+    """Whether `build` looks at settings for this policy."""
+    return name in names()
+
+
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
     """The policy of that name.
 
     Raises:
-        RequestError: there is none; the message names those there are.
+        RequestError: there is none, or its share is none; the message names what would be right.
         ConfigError: a setting is unknown or out of its range.
     """
     if name.startswith(ALWAYS):
         return Always(name.removeprefix(ALWAYS))
+    simple = find_baseline(name)
+    if simple is not None:
+        return simple
     if name not in names():
-        raise RequestError(f"unknown policy {name!r}; there are: {', '.join((*names(), 'always:<tier>'))}")
+        known = ", ".join((*names(), *BASELINES, f"{RANDOM}<share>", f"{ALWAYS}<tier>"))
+        raise RequestError(f"unknown policy {name!r}; there are: {known}")
     kind, make = _POLICIES[meaning(name)]
     return make(validate(name, settings or {}, kind))
+
+
+def find_baseline(name: str) -> Policy | None:
+    """`bottom-up`, `agreement` or `random:<share>`, which have no settings; None for every other name.
+
+    Raises:
+        RequestError: `random:` with something that is no share.
+    """
+    try:
+        return baseline(name)
+    except ValueError as error:
+        raise RequestError(str(error)) from None
 
 
 def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = None) -> Any:

@@ -6,23 +6,24 @@ is never seen by them.
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cascade.knowledge import Knowledge
 from cascade.lab import actions, oracle
 from cascade.lab.actions import NotRecorded
-from cascade.lab.ladder import ladder_models, tiers
 from cascade.lab.memory import Memory
 from cascade.lab.score import score
 from cascade.lab.similar import Similar
 from cascade.lab.story import Story
+from cascade.lab.stream import Oracle, Stream, stream
 from router.domain import Ask, Deliver, Judge, Run
 from router.errors import ConfigError
 from router.questions import question_text
 
+__all__ = ["Oracle", "Stream", "as_json", "replay", "replay_each", "stream"]
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from cascade.lab.score import Row
     from cascade.policy import Policy
     from cascade.recordings import Query, Recording
-    from router.domain import Tier
+    from router.domain import Evidence
 
     Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
     #: Told what is being done, how much of it is done, and of how much.
@@ -42,52 +43,6 @@ _STEPS_PER_TIER = 4
 _PROGRESS_EVERY = 100
 #: How many of the nearest are kept for each neighbour wanted: the nearest may have taught nothing.
 _KEPT_PER_NEIGHBOUR = 8
-
-
-class Oracle:
-    """Stands for the oracle among the policies of a replay; it is scored, not asked."""
-
-    name = oracle.NAME
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """The queries to replay, in their order, over a ladder."""
-
-    recording: Recording
-    ladder: str
-    tiers: tuple[Tier, ...]
-    queries: tuple[Query, ...]
-
-
-def stream(
-    recording: Recording,
-    ladder: str | None = None,
-    *,
-    split: str | None = None,
-    shuffle: int | None = None,
-    limit: int | None = None,
-) -> Stream:
-    """Choose what to replay.
-
-    Args:
-        recording: with the ladder's models loaded.
-        ladder: a ladder's name, `pool` for all models; None = the default ladder.
-        split: the queries of this split only.
-        shuffle: a seed; None = the recording's own order.
-        limit: only so many queries, the first ones after shuffling.
-
-    Raises:
-        ConfigError: no such ladder or split, or nothing is left to replay.
-    """
-    models = ladder_models(recording, ladder)
-    queries = list(recording.of_split(split))
-    if shuffle is not None:
-        random.Random(shuffle).shuffle(queries)  # noqa: S311 - an order to repeat, not a secret
-    chosen = tuple(queries[:limit])
-    if not chosen or (limit is not None and limit < 1):
-        raise ConfigError(f"{recording.name}: nothing to replay; --limit must be at least 1")
-    return Stream(recording, ladder or next(iter(recording.ladders)), tiers(recording, models), chosen)
 
 
 def replay(
@@ -107,10 +62,29 @@ def replay(
     Raises:
         ConfigError: a policy looks at neighbours and there is no embedder, or names a tier that is not there.
     """
+    return list(replay_each(chosen, policies, embedder, progress))
+
+
+def replay_each(
+    chosen: Stream,
+    policies: Sequence[Policy | Oracle],
+    embedder: CachedEmbedder | None = None,
+    progress: Progress | None = None,
+    seen: Mapping[str, Evidence] | None = None,
+) -> Iterator[Row]:
+    """As `replay`, one row after another: who tries many policies need not keep all their stories.
+
+    With `seen` (query id -> evidence) each query sees what it saw when it was really asked, and nothing is embedded.
+    """
     tell = progress or _silent
     most = max((policy.neighbours for policy in policies if not isinstance(policy, Oracle)), default=0)
-    similar = Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 else None
-    return [_row(chosen, policy, Memory(similar), tell) for policy in policies]
+    similar = (
+        Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 and seen is None else None
+    )
+    learning = [policy for policy in policies if not isinstance(policy, Oracle)]
+    knowledge = Knowledge.of(learning, None if embedder is None else embedder.model)
+    for policy in policies:
+        yield _row(chosen, policy, Memory(similar, knowledge.fresh(), seen), tell)
 
 
 def as_json(chosen: Stream, rows: Sequence[Row]) -> dict[str, Any]:
@@ -156,11 +130,11 @@ def _story(chosen: Stream, query: Query, policy: Policy | Oracle, memory: Memory
 
 def _driven(recording: Recording, query: Query, policy: Policy, run: Run, memory: Memory) -> Story:
     """The runner's loop over recorded answers."""
-    run = Run(run.ladder, run.top, id=run.id, evidence=memory.evidence(query.id, policy.neighbours))
+    run = Run(run.ladder, run.top, id=run.id, evidence=memory.known(query.id, policy))
     for _ in range(_STEPS_PER_TIER * len(run.ladder)):
         match policy.decide(run):
             case Deliver() as delivered:
-                memory.learn(run, delivered, direct=policy.name.startswith("always:"))
+                memory.take(run, delivered, policy)
                 return Story(query, run, delivered)
             case Ask() as decision:
                 run = actions.ask(recording, query, _has(run, decision.tier, policy), decision)

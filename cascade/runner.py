@@ -8,18 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cascade.modes import late_judge
 from cascade.quotes import Size, least_nanousd
-from router.domain import Ask, Budget, Deliver, Judge, Stop
+from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.brake import Brake
+    from cascade.checks.examiner import Examiner
     from cascade.generator import Generator
     from cascade.judge import AnswerJudge
     from cascade.policy import Policy
     from cascade.purse import Purse
-    from router.domain import Decision, Request, Run, Tier
+    from router.domain import Check, Decision, Request, Run, Tier
     from router.ports import Listener
 
 
@@ -35,17 +37,25 @@ class Ride:
 class Runner:
     """Runs one request's cascade."""
 
-    def __init__(self, tiers: Mapping[str, Tier], generator: Generator, judge: AnswerJudge) -> None:
+    def __init__(
+        self, tiers: Mapping[str, Tier], generator: Generator, judge: AnswerJudge, examiner: Examiner | None = None
+    ) -> None:
         """Build it.
 
         Args:
             tiers: the full ladder by name; a judge need not be on the request's own ladder.
             generator: acts on `Ask`.
             judge: acts on `Judge`.
+            examiner: the operator's verifiers; None = there are none.
         """
         self._tiers = tiers
         self._generator = generator
         self._judge = judge
+        self._examiner = examiner
+
+    def checks(self, request: Request) -> tuple[Check, ...]:
+        """The operator's verifiers that will look at this request's answers."""
+        return () if self._examiner is None else self._examiner.checks(request)
 
     async def run(
         self, request: Request, policy: Policy, run: Run, purse: Purse, brake: Brake, listener: Listener
@@ -74,7 +84,34 @@ class Runner:
     ) -> tuple[Run, bool]:
         await listener.progress(f"asking {ask.tier}")
         attempt, streamed = await self._generator.ask(request, run.tier(ask.tier), ask, purse, listener, brake)
-        return run.with_attempt(attempt), streamed
+        run = run.with_attempt(attempt)
+        # What was shown cannot be taken back and is not kept waiting; with judging off nobody looks at it at all.
+        if run.judging is Judging.BEFORE:
+            run = await self._examined(run, request, listener)
+        return run, streamed
+
+    async def _examined(self, run: Run, request: Request, listener: Listener | None = None) -> Run:
+        """The last attempt after the operator's verifiers, where there are any and it has no verdict yet."""
+        last = run.attempts[-1]
+        if self._examiner is None or not run.checks or last.answer is None or last.verdict is not Verdict.UNJUDGED:
+            return run
+        if listener is not None:
+            await listener.progress(f"verifying {last.tier}")
+        return run.with_last(await self._examiner.examine(request, last))
+
+    async def late(self, request: Request, run: Run, rung: int, purse: Purse, brake: Brake) -> Run:
+        """The finished run with the served attempt judged after all; the same run where nobody could be asked.
+
+        The operator's verifiers come first here, too, and may make the judge superfluous.
+        """
+        upto = await self._examined(replace(run, attempts=run.attempts[: rung + 1]), request)
+        judge = late_judge(self.budgeted(upto, request, purse), rung)
+        if judge is not None:
+            judged = await self._judge.judge(request, upto.attempts[-1], self._tiers[judge.by], purse, brake)
+            upto = upto.with_last(judged)
+        if upto.attempts[-1] is run.attempts[rung]:
+            return run
+        return replace(run, attempts=(*upto.attempts, *run.attempts[rung + 1 :]))
 
     async def _have_judged(
         self, run: Run, request: Request, judge: Judge, purse: Purse, brake: Brake, listener: Listener

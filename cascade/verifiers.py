@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EMPTY = "empty"
 LENGTH = "length"
+#: Every check's name: an operator's verifier has another.
+CHECKS = frozenset({EMPTY, LENGTH, "content_filter", "refusal", "json", "json_schema", "tool"})
 #: Reasons are shown in decisions; a model's own text in them is kept this short.
 _MAX_REASON = 200
 #: Seconds that one `pattern` of a client's schema may take.
@@ -124,23 +126,28 @@ def _functions(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _violation(value: Any, schema: Any) -> str | None:
-    """How a value breaks a schema; None where it does not, or where the schema itself is unusable.
-
-    The empty registry keeps a client's `$ref` from fetching anything.
-    """
+    """How a value breaks a schema; None where it does not, or where the schema itself is unusable."""
     if not isinstance(schema, dict):
         return None
-    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
-        kind.check_schema(schema)
-        timed: type[jsonschema.protocols.Validator] = extend(kind, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # the stubs leave it bare
-        checker = timed(schema, registry=EMPTY_REGISTRY)
-        error = jsonschema.exceptions.best_match(checker.iter_errors(value))
+        error = jsonschema.exceptions.best_match(schema_checker(schema).iter_errors(value))
     except (jsonschema.SchemaError, Unresolvable, RecursionError):
         return None
     if error is None:
         return None
     return f"{error.message} at {error.json_path}"[:_MAX_REASON]
+
+
+def schema_checker(schema: dict[str, Any]) -> jsonschema.protocols.Validator:
+    """Checks values against a schema. The empty registry keeps its `$ref` from fetching anything.
+
+    Raises:
+        jsonschema.SchemaError: it is none.
+    """
+    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    kind.check_schema(schema)
+    timed: type[jsonschema.protocols.Validator] = extend(kind, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # the stubs leave it bare
+    return timed(schema, registry=EMPTY_REGISTRY)
 
 
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[jsonschema.ValidationError]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from router.errors import GearboxError
+    from router.margins_state import MarginState
     from router.pricing import Price, Usage
+    from router.skills import SkillEvidence
 
 
 class Verdict(StrEnum):
@@ -66,7 +68,9 @@ class StreamMode(StrEnum):
     """How an answer reaches a streaming client (wire.md, Streaming)."""
 
     HOLD = "hold"
+    OPTIMISTIC = "optimistic"
     DIRECT = "direct"
+    ADAPTIVE = "adaptive"
 
 
 class BudgetEnd(StrEnum):
@@ -219,15 +223,40 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversation:
+    """Where the conversation that a request goes on with stands.
+
+    `tier` and `model` answered its last turn, `age_s` seconds ago; `tokens` is what a prompt cache there would hold
+    (that turn's prompt and answer), `answer_tokens` the answer's part of it; `warm` whether such a cache still lives.
+    `rejected`: the last answer was found to be wrong. `tool_result`: the request brings the results of tools that
+    `tier` called.
+    """
+
+    tier: str
+    model: str
+    tokens: int = 0
+    answer_tokens: int = 0
+    age_s: float = 0.0
+    warm: bool = False
+    rejected: bool = False
+    tool_result: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known before the first decision.
 
     `neighbours` come nearest first; `history_size` is the number of past questions they were taken from (cold start).
+    `margins` and `skills` are there only for a policy that wants them (`policy.WantsMargins`, `policy.WantsSkills`).
+    `conversation` None = a first turn, or one that nothing is known of.
     """
 
     neighbours: tuple[Neighbour, ...] = ()
     history_size: int = 0
     note: str = ""
+    margins: MarginState | None = None
+    skills: SkillEvidence | None = None
+    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +312,46 @@ class Call:
     dropped: tuple[str, ...] = ()
 
 
+class CheckOutcome(StrEnum):
+    """What an operator's verifier says of an answer; one that fails abstains."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    ABSTAINED = "abstained"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One operator's verifier on one answer, with its reason in words."""
+
+    verifier: str
+    outcome: CheckOutcome
+    reason: str
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An operator's verifier that will look at this request's answers before a judge does.
+
+    Its no is `invalid`; its yes is `valid` only where it `replaces_judge`, else the judge has the last word.
+    """
+
+    name: str
+    replaces_judge: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One rung asked: its calls (retries included, the answering one last), its answer, and what became of it.
 
-    `verdict_by` says who decided: "" (nobody), "answer" (it abstained), "verifier:<check>", "judge:<tier>", or
-    "failed:<tier>" where the judge itself failed and the answer stays unjudged. `cut_by_cap` is set where our own
+    `verdict_by` says who decided: "" (nobody), "answer" (it abstained), "verifier:<check>" (ours or the
+    operator's), "judge:<tier>", or "failed:<tier>" where the judge itself failed and the answer stays unjudged.
+    `checks` holds what each of the operator's verifiers said. `cut_by_cap` is set where our own
     output limit, not the client's, ended the answer: that says nothing about the model.
+
+    `confidence` is how sure the model was, by the measure that `confidence_by` names (`first:probability`,
+    `agreement:5`); a measure without a confidence means that the upstream was asked for it and gave none.
     """
 
     tier: str
@@ -301,9 +363,11 @@ class Attempt:
     verdict_by: str = ""
     reason: str = ""
     confidence: float | None = None
+    confidence_by: str = ""
     judge_calls: tuple[Call, ...] = ()
     error: GearboxError | None = None
     cut_by_cap: bool = False
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def model(self) -> str:
@@ -358,7 +422,8 @@ class Run:
     """Everything about one request so far: all that a policy reads, and all that a replay needs.
 
     `ladder` holds the rungs this request may use, cheapest first; `top` is the name of the *full* ladder's last rung,
-    which alone is trusted without a judge. `judge_fails_open` says whether an answer whose judge failed is served
+    which alone is trusted without a judge. `checks` are the operator's verifiers that will look at each answer.
+    `judge_fails_open` says whether an answer whose judge failed is served
     unjudged. `stop` is set once no new paid call may be started.
     """
 
@@ -367,6 +432,7 @@ class Run:
     id: str = ""
     evidence: Evidence = Evidence()
     judging: Judging = Judging.BEFORE
+    checks: tuple[Check, ...] = ()
     judge_fails_open: bool = True
     quality: float | None = None
     budget: Budget = Budget()
@@ -404,6 +470,10 @@ class Ask:
     `p_valid` is the estimate for it, before it is asked. `final` promises that the policy will deliver whatever
     comes, so that it may stream live; `invite_abstention` tells the model that it may decline (it rewrites the
     client's prompt, so it is off unless configured).
+
+    `logprobs` asks for the tokens' log-probabilities, of which the measure `margin` is taken (`margins.MEASURES`);
+    `samples` > 1 asks that many times in all, at `temperature`: how many of the others agree with the answer is its
+    confidence.
     """
 
     tier: str
@@ -412,6 +482,9 @@ class Ask:
     final: bool = False
     logprobs: bool = False
     invite_abstention: bool = False
+    margin: str = ""
+    samples: int = 0
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,3 +586,23 @@ class Outcome:
         """Baseline minus cost; negative where routing cost more than the top tier would have."""
         cost = self.cost_nanousd
         return None if cost is None or self.baseline_nanousd is None else self.baseline_nanousd - cost
+
+
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """What came to light after an answer was served: its verdict, for learning only.
+
+    `rung` is the served attempt's place in the run, `attempt` the attempt as it was then judged; `calls` are the
+    judge's, `labels` what the finished run teaches now (none where the judge failed).
+    """
+
+    request: Request
+    rung: int
+    attempt: Attempt
+    calls: tuple[Call, ...]
+    labels: tuple[Label, ...]
+
+    @property
+    def cost_nanousd(self) -> int:
+        """The late cost."""
+        return sum(call.cost_nanousd or 0 for call in self.calls)

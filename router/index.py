@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from router.domain import Neighbour
-from router.vectors import MARGIN, Block, checked, joined, similarities
+from router.vectors import MARGIN, Block, Rows, checked, joined, similarities
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +33,9 @@ SEGMENT_ROWS = 1024
 INLINE_ROWS = 4096
 #: How many more than k are fetched, to see whether equally similar rows go on behind the k-th.
 SPARE = 8
+#: When so many rows are forgotten, and so large a share of all, a partition is built anew without them.
+COMPACT_ROWS = 1024
+COMPACT_SHARE = 0.1
 #: Of more rows than this that tie with the k-th, the newest are passed over.
 MAX_TIES = 1024
 
@@ -99,6 +102,7 @@ class _Partition:
         self.tail = Block(0, segment_rows, dimensions)
         self.ids: list[str] = []
         self.labels: dict[str, Mapping[str, float]] = {}
+        self.dead = 0
         self.merging = False
 
     def append(self, id: str, vector: NDArray[np.float32]) -> None:  # noqa: A002 - the row's id
@@ -153,13 +157,27 @@ class FaissNeighbours:
         if partition is None or k <= 0:
             return ()
         parts = partition.parts()
-        if sum(part.size for part in parts) <= self._inline_rows:
-            found = _nearest(parts, vector, k)
-        else:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._searchers, _nearest, parts, vector, k)
-        ids, labels = partition.ids, partition.labels
-        return tuple(Neighbour(ids[row], similarity, labels[ids[row]]) for similarity, row in found)
+        rows, wanted = sum(part.size for part in parts), k
+        while True:
+            found = await self._nearest(parts, vector, wanted, rows)
+            near = tuple(self._living(partition, found))
+            if len(near) >= k or wanted >= rows:
+                return near[:k]
+            wanted = max(2 * wanted, k + partition.dead)  # forgotten questions stand in the way of others
+
+    async def _nearest(
+        self, parts: tuple[Part, ...], vector: NDArray[np.float32], k: int, rows: int
+    ) -> list[tuple[float, int]]:
+        if rows <= self._inline_rows:
+            return _nearest(parts, vector, k)
+        return await asyncio.get_running_loop().run_in_executor(self._searchers, _nearest, parts, vector, k)
+
+    @staticmethod
+    def _living(partition: _Partition, found: list[tuple[float, int]]) -> Iterator[Neighbour]:
+        for similarity, row in found:
+            labels = partition.labels.get(partition.ids[row])
+            if labels is not None:
+                yield Neighbour(partition.ids[row], similarity, labels)
 
     async def add(self, id: str, vector: NDArray[np.float32], labels: Mapping[str, float], scope: str) -> None:  # noqa: A002 - the port's name
         """Add a question; one whose id is known keeps its vector and its age and gets the new labels."""
@@ -174,7 +192,31 @@ class FaissNeighbours:
     async def size(self, scope: str) -> int:
         """How many questions the scope holds."""
         partition = self._partitions.get(scope)
-        return len(partition.ids) if partition else 0
+        return len(partition.labels) if partition else 0
+
+    async def total(self) -> int:
+        """How many questions all scopes hold together."""
+        return sum(len(partition.labels) for partition in self._partitions.values())
+
+    async def scopes(self) -> Sequence[str]:
+        """The scopes that hold questions."""
+        return [scope for scope, partition in self._partitions.items() if partition.labels]
+
+    async def ids(self, scope: str) -> Sequence[str]:
+        """The ids of a scope's questions, oldest first."""
+        partition = self._partitions.get(scope)
+        return [id_ for id_ in partition.ids if id_ in partition.labels] if partition else []
+
+    async def forget(self, ids: Sequence[str], scope: str) -> None:
+        """Remove questions; unknown ids are ignored. Their rows are passed over until the partition is built anew."""
+        partition = self._partitions.get(scope)
+        if partition is None:
+            return
+        gone = {each for each in ids if partition.labels.pop(each, None) is not None}
+        partition.ids = ["" if each in gone else each for each in partition.ids]
+        partition.dead += len(gone)
+        if partition.dead >= COMPACT_ROWS and partition.dead >= COMPACT_SHARE * len(partition.ids):
+            self._work(self._compact(scope))
 
     async def load(self, batches: AsyncIterator[Sequence[StoredQuestion]], scope_of: Callable[[str], str]) -> int:
         """Take over stored questions, oldest first; `scope_of` maps a team to its scope. How many were taken.
@@ -215,9 +257,44 @@ class FaissNeighbours:
         partition.append(id, vector)
         if not partition.merging and partition.due():
             partition.merging = True
-            merge = asyncio.get_running_loop().create_task(self._merge(partition))
-            self._merges.add(merge)
-            merge.add_done_callback(self._merges.discard)
+            self._work(self._merge(partition))
+
+    def _work(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self._merges.add(task)
+        task.add_done_callback(self._merges.discard)
+
+    async def _compact(self, scope: str) -> None:
+        """Build a scope anew without its forgotten rows; what is added meanwhile is carried over, in its order."""
+        old = self._partitions[scope]
+        if old.merging:
+            return  # the next call of `forget` comes back to it
+        old.merging = True
+        parts, ids, loop = old.parts(), old.ids, asyncio.get_running_loop()
+        rows = len(ids)
+        try:
+            new = await loop.run_in_executor(self._merger, self._without_dead, parts, ids[:rows])
+        finally:
+            old.merging = False
+        for part in old.parts():
+            if part.first_row + part.size > rows:
+                for row in range(max(rows, part.first_row), part.first_row + part.size):
+                    if old.ids[row]:
+                        new.append(old.ids[row], part.vectors()[row - part.first_row])
+        new.labels = old.labels
+        new.dead = len(new.ids) - len(new.labels)  # forgotten meanwhile
+        self._partitions[scope] = new
+
+    def _without_dead(self, parts: tuple[Part, ...], ids: list[str]) -> _Partition:
+        """A partition of these rows without the forgotten ones; runs in a thread, on what no longer changes."""
+        new = _Partition(self._dimensions, self._segment_rows)
+        keep = np.flatnonzero(np.array([bool(each) for each in ids]))
+        if len(keep):
+            rows = np.concatenate([part.vectors() for part in parts])[keep]
+            new.sealed = (FaissSegment([Rows(0, rows)]),)
+            new.ids = [each for each in ids if each]
+            new.tail = Block(len(new.ids), self._segment_rows, self._dimensions)
+        return new
 
     async def _merge(self, partition: _Partition) -> None:
         """Merge whatever is due, one group after the other; the partition goes on growing meanwhile."""

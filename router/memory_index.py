@@ -70,5 +70,23 @@ class BruteForceNeighbours:
                     taken += 1
         return taken
 
+    async def total(self) -> int:
+        """How many questions all scopes hold together."""
+        return sum(map(len, self._vectors.values()))
+
+    async def scopes(self) -> Sequence[str]:
+        """The scopes that hold questions."""
+        return [scope for scope, kept in self._vectors.items() if kept]
+
+    async def ids(self, scope: str) -> Sequence[str]:
+        """The ids of a scope's questions, oldest first."""
+        return list(self._vectors.get(scope, {}))
+
+    async def forget(self, ids: Sequence[str], scope: str) -> None:
+        """Remove questions; unknown ids are ignored."""
+        for each in ids:
+            self._vectors.get(scope, {}).pop(each, None)
+            self._labels.get(scope, {}).pop(each, None)
+
     async def aclose(self) -> None:
         """Nothing to give back."""

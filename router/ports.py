@@ -11,14 +11,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from router.budgets import BudgetTerms, Standing
-    from router.domain import Caller, Label, Neighbour, Outcome, RateLimits
+    from router.domain import Afterwards, Caller, Label, Neighbour, Outcome, RateLimits
     from router.keys import KeyRecord
+    from router.margins_state import Past
     from router.pricing import Usage
 
 
@@ -108,6 +109,24 @@ class Neighbours(Protocol):
     async def size(self, scope: str) -> int:
         """How many questions the scope holds."""
 
+    async def total(self) -> int:
+        """How many questions all scopes hold together; a shared index may say about how many."""
+
+    async def load(self, batches: AsyncIterator[Sequence[StoredQuestion]], scope_of: Callable[[str], str]) -> int:
+        """Take over stored questions, oldest first; those without labels are left out. How many were taken."""
+
+    async def scopes(self) -> Sequence[str]:
+        """The scopes that hold questions."""
+
+    async def ids(self, scope: str) -> Sequence[str]:
+        """The ids of a scope's questions, oldest first."""
+
+    async def forget(self, ids: Sequence[str], scope: str) -> None:
+        """Remove questions; found by no search from now on. Unknown ids are ignored."""
+
+    async def aclose(self) -> None:
+        """Give threads and connections back."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredQuestion:
@@ -120,11 +139,47 @@ class StoredQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTurn:
+    """The last turn of one conversation: who answered it, how long it was (tokens) and when (seconds since the epoch).
+
+    `rejected`: its answer was served although it was found to be wrong.
+    """
+
+    key_id: str
+    session: str
+    tier: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    answered_at: float
+    rejected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """A question's labels after feedback, and the team whose question it is."""
 
     team: str
     labels: Sequence[Label]
+
+
+class Feed(Protocol):
+    """What changed in a store that others write to as well, for one embedding model."""
+
+    async def begin(self) -> None:
+        """From now on `changed` tells what is labelled; call it before reading `questions`, and nothing is missed."""
+
+    def questions(self) -> AsyncIterator[Sequence[StoredQuestion]]:
+        """Every stored question, oldest first, in batches."""
+
+    async def changed(self) -> Sequence[StoredQuestion]:
+        """Questions labelled since the last call, by feedback too, with their labels of now; empty = no more yet.
+
+        A question may be told more than once.
+        """
+
+    async def gone(self, ids: Sequence[str]) -> Sequence[str]:
+        """Those of these ids that the store has no question for any more."""
 
 
 class History(Protocol):
@@ -136,6 +191,9 @@ class History(Protocol):
     def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every stored question of this embedding model, oldest first, in batches."""
 
+    def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of every finished request of these policies, oldest first, in batches."""
+
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""
 
@@ -144,6 +202,15 @@ class History(Protocol):
 
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
         """Add what was spent for a request after its answer; False where the id is unknown."""
+
+    async def late(self, late: Afterwards) -> Sequence[Label] | None:
+        """Store what came to light after the answer: calls, cost, verdict, labels; the question's labels now.
+
+        None where the id is unknown.
+        """
+
+    async def turns(self, since: float) -> Sequence[StoredTurn]:
+        """The last answered turn of each conversation that was active since then (seconds since the epoch)."""
 
     @property
     def backlog(self) -> int:
@@ -161,6 +228,9 @@ class Observer(Protocol):
 
     def observe(self, outcome: Outcome) -> None:
         """Take note of one outcome."""
+
+    def observe_late(self, late: Afterwards) -> None:
+        """Take note of what was judged after its answer was served."""
 
 
 class Hold(Protocol):

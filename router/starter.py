@@ -95,7 +95,7 @@ class Starter:
             return
         if labels:
             self._unlabelled.pop(id, None)
-            await self._neighbours.add(id, vector, by_model(labels), self.scope_of(request.caller.team))
+            await self._add(id, vector, labels, request.caller.team)
             return
         self._unlabelled[id] = vector
         while len(self._unlabelled) > UNLABELLED:
@@ -103,15 +103,29 @@ class Starter:
 
     async def relearn(self, id: str, labels: Sequence[Label], team: str) -> None:  # noqa: A002 - the row's id
         """Replace a question's labels after feedback; `team` is the team that asked the question."""
-        scope, vector = self.scope_of(team), self._unlabelled.pop(id, None)
-        if vector is None:
-            await self._neighbours.relabel(id, by_model(labels), scope)
-        else:
-            await self._neighbours.add(id, vector, by_model(labels), scope)
+        vector = self._unlabelled.pop(id, None)
+        if vector is not None:
+            await self._add(id, vector, labels, team)
+            return
+        try:
+            await self._neighbours.relabel(id, by_model(labels), self.scope_of(team))
+        except _FAULTS as error:
+            _not_learnt(id, error)
+
+    async def _add(self, id: str, vector: NDArray[np.float32], labels: Sequence[Label], team: str) -> None:  # noqa: A002 - the row's id
+        """The store has it already and the feed brings it later: an index that is away costs no answer."""
+        try:
+            await self._neighbours.add(id, vector, by_model(labels), self.scope_of(team))
+        except _FAULTS as error:
+            _not_learnt(id, error)
 
     async def _near(self, vector: NDArray[np.float32], k: int, scope: str) -> Evidence:
         found = await self._neighbours.search(vector, k, scope)
         return Evidence(neighbours=found, history_size=await self._neighbours.size(scope))
+
+
+def _not_learnt(request_id: str, error: Exception) -> None:
+    structlog.get_logger().warning("starter.not_learnt", request=request_id, error=type(error).__name__)
 
 
 def _without(what: str, request: Request, error: Exception) -> Evidence:

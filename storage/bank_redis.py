@@ -147,7 +147,6 @@ class RedisBank:
     Args:
         inner: the truth.
         link: to Redis.
-        store_id: of the SQL store, so that two stores on one Redis never meet.
         ttl_s: after how many seconds of silence a worker counts as dead.
         clock: seconds since the epoch instead of Redis's own time; for tests.
     """
@@ -156,7 +155,6 @@ class RedisBank:
         self,
         inner: SqlBank,
         link: RedisLink,
-        store_id: str,
         *,
         ttl_s: float = LEASE_TTL_S,
         clock: Callable[[], float] | None = None,
@@ -165,8 +163,6 @@ class RedisBank:
         self._link = link
         self._ttl_s = ttl_s
         self._clock = clock
-        # One hash tag: in a cluster everything lies on one node, as scripts need it.
-        self._prefix = f"gearbox:{{{store_id}}}:ledger:"
         self._generation = ""
         self._seen: dict[str, Standing] = {}
         self._charged: dict[tuple[str, str], int] = {}
@@ -202,7 +198,7 @@ class RedisBank:
     async def settle(self, worker: str, settlements: Sequence[Settlement]) -> Mapping[str, Standing]:
         """See `Bank`."""
         # One that Redis knows nothing of any more was counted as spent when its worker was taken for dead.
-        key = f"{self._prefix}held:{worker}"
+        (key,) = self._keys(f"held:{worker}")
         held = await self._link.ask(lambda: self._link.redis.hmget(key, [each.budget for each in settlements]))
         settlements = [each for each, amount in zip(settlements, held, strict=True) if amount is not None]
         if not settlements:
@@ -246,7 +242,7 @@ class RedisBank:
         if not found or not self._generation:
             return found
         try:
-            key = self._prefix + "free"
+            (key,) = self._keys("free")
             ids = [each.terms.id for each in found]
             free = await self._link.ask(lambda: self._link.redis.hmget(key, ids))
         except RedisAway:
@@ -275,7 +271,7 @@ class RedisBank:
         return POOL + self._generation
 
     def _keys(self, *names: str) -> list[str]:
-        return [self._prefix + name for name in names]
+        return [self._link.key(f"ledger:{name}") for name in names]
 
     async def _know(self, budgets: Mapping[str, int]) -> None:
         """How budgets stand that were never seen here; those that do not exist stay unknown."""
@@ -298,7 +294,7 @@ class RedisBank:
 
     async def _join(self) -> None:
         """Join the generation that Redis knows, or begin a new one."""
-        key = self._prefix + "generation"
+        (key,) = self._keys("generation")
         await self._link.ask(lambda: self._link.redis.set(key, uuid.uuid4().hex, nx=True))
         found = await self._link.ask(lambda: self._link.redis.get(key))
         self._generation = found.decode() if found else ""

@@ -63,14 +63,14 @@ class MemoryCache:
 class RedisCache:
     """See `Cache`: for all workers on one Redis; while it is away there is no cache."""
 
-    def __init__(self, link: RedisLink, store_id: str) -> None:
+    def __init__(self, link: RedisLink) -> None:
         self._link = link
-        self._prefix = f"gearbox:{{{store_id}}}:cache:"
 
     async def get(self, key: str) -> bytes | None:
         """See `Cache`."""
         try:
-            found: bytes | None = await self._link.ask(lambda: self._link.redis.get(self._prefix + key))
+            name = self._link.key(f"cache:{key}")
+            found: bytes | None = await self._link.ask(lambda: self._link.redis.get(name))
         except RedisAway:
             return None
         return found
@@ -79,6 +79,7 @@ class RedisCache:
         """See `Cache`."""
         ttl_ms = max(round(ttl_s * 1000), 1)
         try:
-            await self._link.ask(lambda: self._link.redis.set(self._prefix + key, answer, px=ttl_ms))
+            name = self._link.key(f"cache:{key}")
+            await self._link.ask(lambda: self._link.redis.set(name, answer, px=ttl_ms))
         except RedisAway:
             return

@@ -1,8 +1,8 @@
 """The calls of one outcome -> rows of the table `attempt`, in the order they were made.
 
 The law of this file: pure, like `rows`. A rung's verdict, reason and answer stand on its last generate row; its
-earlier tries are `error`; a judge's row carries the verdict that judge gave. A rung that failed before any call was
-made still gets one row, cost 0, so that the story has no hole.
+earlier tries are `error`, samples have none; a judge's row carries the verdict that judge gave. A rung that failed
+before any call was made still gets one row, cost 0, so that the story has no hole.
 """
 
 from __future__ import annotations
@@ -15,12 +15,22 @@ from storage import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.domain import Attempt, Outcome
+    from router.domain import Afterwards, Attempt, Outcome
     from router.pricing import Price, Rates, Usage
 
 Row: TypeAlias = dict[str, Any]
 
-_RUNG_COLUMNS = ("verdict", "verdict_by", "why", "p_valid", "reason", "confidence", "final_answer", "answer")
+_RUNG_COLUMNS = (
+    "verdict",
+    "verdict_by",
+    "why",
+    "p_valid",
+    "reason",
+    "confidence",
+    "confidence_by",
+    "final_answer",
+    "answer",
+)
 _TOKEN_COLUMNS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -29,6 +39,13 @@ def attempt_rows(outcome: Outcome, inference_id: str) -> Iterator[Row]:
     keep_text = outcome.request.wishes.store
     for position, row in enumerate(_all(outcome, keep_text)):
         yield {"inference_id": inference_id, "position": position, **row}
+
+
+def late_rows(late: Afterwards, inference_id: str, first_position: int) -> Iterator[Row]:
+    """One row per call of a judge that was asked after the answer; the rung's own row stays as the client was told."""
+    keep_text = late.request.wishes.store
+    for place, row in enumerate(_judged(late.calls, late.attempt, late.rung, keep_text)):
+        yield {"inference_id": inference_id, "position": first_position + place, **row}
 
 
 def _all(outcome: Outcome, keep_text: bool) -> Iterator[Row]:
@@ -42,14 +59,19 @@ def _all(outcome: Outcome, keep_text: bool) -> Iterator[Row]:
 def _generate_rows(attempt: Attempt, rung: int, keep_text: bool) -> Iterator[Row]:
     *tries, last = attempt.calls or (_never_made(attempt),)
     for call in tries:
-        yield _row(call, rung, {"verdict": Verdict.ERROR.value}, keep_text)
+        # A try without an error is no failure: a sample whose answer was only compared.
+        yield _row(call, rung, {"verdict": Verdict.ERROR.value if call.error else None}, keep_text)
     row = _row(last, rung, _rung(attempt, keep_text), keep_text)
     yield row | {"error": row["error"] or _error_text(attempt, keep_text)}
 
 
 def _judge_rows(attempt: Attempt, rung: int, keep_text: bool) -> Iterator[Row]:
-    for place, call in enumerate(attempt.judge_calls, start=1):
-        decided = place == len(attempt.judge_calls) and attempt.verdict_by.startswith("judge:")
+    return _judged(attempt.judge_calls, attempt, rung, keep_text)
+
+
+def _judged(calls: tuple[Call, ...], attempt: Attempt, rung: int, keep_text: bool) -> Iterator[Row]:
+    for place, call in enumerate(calls, start=1):
+        decided = place == len(calls) and attempt.verdict_by.startswith("judge:")
         verdict = attempt.verdict if decided else Verdict.ERROR
         yield _row(call, rung, {"verdict": verdict.value}, keep_text)
 
@@ -63,6 +85,7 @@ def _rung(attempt: Attempt, keep_text: bool) -> Row:
         "p_valid": clean.number(attempt.p_valid),
         "reason": clean.text(attempt.reason) if keep_text else None,
         "confidence": clean.number(attempt.confidence),
+        "confidence_by": attempt.confidence_by or None,
         "final_answer": None if answer is None else clean.text(answer.final),
         "answer": None if answer is None else clean.text(answer.text),
     }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from router.errors import ConfigError
 
@@ -24,8 +25,21 @@ if TYPE_CHECKING:
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 BUSY_TIMEOUT_MS = 15_000
-CONNECT_TIMEOUT_S = 10
-COMMAND_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 5
+#: Longer than the server's own limit, which ends a slow statement in order; this one is for a server that is silent.
+COMMAND_TIMEOUT_S = 20
+POOL_TIMEOUT_S = 5
+#: Days are UTC's. No statement, no wait for a lock and no forgotten transaction of ours lasts longer than this; the
+#: feed relies on the last one: a row that is not visible after `storage.feed.HOLE_S` never will be.
+SERVER_LIMITS = {
+    "application_name": "gearbox",
+    "timezone": "UTC",
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+#: A migration may take its time over a large table, but nobody queues for long behind a lock that it waits for.
+MIGRATION_LIMITS = SERVER_LIMITS | {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 #: The execution option that says how a SQLite transaction begins.
 BEGIN_OPTION = "gearbox_sqlite_begin"
 # The timeout comes first: switching to WAL needs the lock that another process may hold at that moment.
@@ -49,8 +63,20 @@ def create_engine(url: str) -> AsyncEngine:
         _tune_sqlite(engine)
         return engine
     # pre-ping: after a restart of the database a stale connection must not cost a group of outcomes
-    timeouts = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
-    return create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True, connect_args=timeouts)
+    arguments = {
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": COMMAND_TIMEOUT_S,
+        "server_settings": SERVER_LIMITS,
+    }
+    return create_async_engine(
+        parsed, hide_parameters=True, pool_pre_ping=True, pool_timeout=POOL_TIMEOUT_S, connect_args=arguments
+    )
+
+
+def migration_engine(engine: AsyncEngine) -> AsyncEngine:
+    """An engine on the same PostgreSQL for migrations: other limits, no connection kept."""
+    arguments = {"timeout": CONNECT_TIMEOUT_S, "server_settings": MIGRATION_LIMITS}
+    return create_async_engine(engine.url, hide_parameters=True, poolclass=NullPool, connect_args=arguments)
 
 
 def shown_url(url: str) -> str:
@@ -74,6 +100,12 @@ def writing(engine: AsyncEngine) -> AsyncEngine:
 def shown(engine: AsyncEngine) -> str:
     """The URL for messages, its password masked."""
     return engine.url.render_as_string(hide_password=True)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for PostgreSQL."""
+    parsed = _parsed(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
 
 
 def _parsed(url: str) -> URL:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 AWAY_CLASSES = ("08", "28", "3D", "40", "53", "57", "58", "25006")
 
 
+#: Of these, what only the operator can mend: our name or password, the database's name.
+WRONG_CLASSES = ("28", "3D")
+
+
 class RowRefused(GearboxError):
     """The database is up and refuses this row; trying again is pointless. The log has the driver's words."""
 
@@ -36,6 +40,12 @@ def is_away(error: BaseException) -> bool:
         return False
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return error.connection_invalidated or state.startswith(AWAY_CLASSES)
+
+
+def is_misconfigured(error: BaseException) -> bool:
+    """Whether the database behind a StoreUnavailable is there, and turns us away."""
+    original = getattr(error.__cause__, "orig", None) or error.__cause__
+    return str(getattr(original, "sqlstate", None) or "").startswith(WRONG_CLASSES)
 
 
 @contextmanager

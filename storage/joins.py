@@ -121,15 +121,14 @@ class RedisJoins:
     While Redis is away a repeat that reaches another worker runs again; that is said in `redis_link.MODE`.
     """
 
-    def __init__(self, link: RedisLink, store_id: str, instead: Joins) -> None:
+    def __init__(self, link: RedisLink, instead: Joins) -> None:
         self._link = link
-        self._prefix = f"gearbox:{{{store_id}}}:join:"
         self._instead = instead
 
     async def claim(self, key: str, body: str, owner: str, ttl_s: float) -> Claim:
         """See `Joins`."""
         try:
-            answer = await self._link.run(_CLAIM, [self._prefix + key], [body, owner, _ms(ttl_s)])
+            answer = await self._link.run(_CLAIM, [self._link.key(f"join:{key}")], [body, owner, _ms(ttl_s)])
         except RedisAway:
             return await self._instead.claim(key, body, owner, ttl_s)
         return Claim(ClaimState(answer[0].decode()), answer[1] if len(answer) > 1 else None)
@@ -137,21 +136,21 @@ class RedisJoins:
     async def renew(self, key: str, owner: str, ttl_s: float) -> bool:
         """See `Joins`."""
         try:
-            return bool(await self._link.run(_RENEW, [self._prefix + key], [owner, _ms(ttl_s)]))
+            return bool(await self._link.run(_RENEW, [self._link.key(f"join:{key}")], [owner, _ms(ttl_s)]))
         except RedisAway:
             return await self._instead.renew(key, owner, ttl_s)
 
     async def finish(self, key: str, owner: str, answer: bytes, keep_s: float) -> None:
         """See `Joins`."""
         try:
-            await self._link.run(_FINISH, [self._prefix + key], [owner, _ms(keep_s), answer])
+            await self._link.run(_FINISH, [self._link.key(f"join:{key}")], [owner, _ms(keep_s), answer])
         except RedisAway:
             await self._instead.finish(key, owner, answer, keep_s)
 
     async def drop(self, key: str, owner: str) -> None:
         """See `Joins`."""
         try:
-            await self._link.run(_DROP, [self._prefix + key], [owner])
+            await self._link.run(_DROP, [self._link.key(f"join:{key}")], [owner])
         except RedisAway:
             await self._instead.drop(key, owner)
 

@@ -37,8 +37,8 @@ class LedgerSettings:
     `ahead_nanousd`: the most it borrows beyond the need of the moment, and so the most that its death costs beyond its
     open calls. `tick_s`: how often it settles; `idle_s`: after which it gives back what lies idle; `renew_s`: how often
     it says that it lives; `ask_again_s`: how often it asks for what was refused; `patience_s`: how long it waits for
-    the bank; `away_s`: for how long it does not ask a bank that was away; `late_s`: after how much silence of its own it
-    asks what it still holds before it borrows more, for it may have been taken for dead.
+    the bank; `away_s`: for how long it does not ask a bank that was away; `late_s`: after how much silence of its own
+    it asks what it still holds before it borrows more, for it may have been taken for dead.
     """
 
     ahead_nanousd: int = 50_000_000

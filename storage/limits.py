@@ -150,16 +150,12 @@ class RedisLimiter:
 
     Args:
         link: to Redis.
-        store_id: of the SQL store, so that two stores on one Redis never meet.
         instead: this process's own limits.
         clock: seconds instead of Redis's own time; for tests.
     """
 
-    def __init__(
-        self, link: RedisLink, store_id: str, instead: Limiter, clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, link: RedisLink, instead: Limiter, clock: Callable[[], float] | None = None) -> None:
         self._link = link
-        self._prefix = f"gearbox:{{{store_id}}}:limit:"
         self._instead = instead
         self._clock = clock
 
@@ -199,7 +195,7 @@ class RedisLimiter:
             return  # it is forgotten there after `LOST_S`
 
     def _keys(self, key_id: str, *kinds: str) -> list[str]:
-        return [f"{self._prefix}{kind}:{key_id}" for kind in kinds]
+        return [self._link.key(f"limit:{kind}:{key_id}") for kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)

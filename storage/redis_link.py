@@ -52,8 +52,23 @@ class RedisLink:
         )
         self._clock = clock
         self._away_until = 0.0
+        self._store = ""
         self._away = False
         self._scripts: dict[str, AsyncScript] = {}
+
+    def name(self, store_id: str) -> None:
+        """Say which store's Redis this is, so that two stores on one Redis never meet."""
+        self._store = store_id
+
+    def key(self, name: str) -> str:
+        """A key's full name. One hash tag: in a cluster everything lies on one node, as scripts need it.
+
+        Raises:
+            RedisAway: the store was not reached yet, so its name is not known.
+        """
+        if not self._store:
+            raise RedisAway("redis is not used before the database was reached once")
+        return f"gearbox:{{{self._store}}}:{name}"
 
     @property
     def away(self) -> bool:

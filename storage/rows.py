@@ -8,26 +8,29 @@ guessed from its hash), no embedding and no label leave this file; tiers, verdic
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from router.domain import LabelSource
+from router.domain import LabelSource, Verdict
+from router.ports import StoredTurn
 from storage import clean
-from storage.call_rows import attempt_rows
+from storage.call_rows import attempt_rows, late_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from router.domain import Evidence, Label, Outcome
+    from router.domain import Afterwards, Attempt, Evidence, Label, Outcome
     from router.errors import GearboxError
     from storage.call_rows import Row
 
 HTTP_OK = 200
+#: An index entry has a size limit, and a sum by a longer tag is nobody's wish.
+TAG_CHARS = 200
 VECTOR_DTYPE = np.dtype("<f4")
 
 
@@ -44,6 +47,15 @@ class Rows:
         """The request's id."""
         return str(self.inference["id"])
 
+    @property
+    def tags(self) -> tuple[Row, ...]:
+        """The tags once more, one row each, for the sums."""
+        head = {"inference_id": self.id, "created_at": self.inference["created_at"]}
+        return tuple({**head, "name": name, "value": value[:TAG_CHARS]} for name, value in self._pairs().items())
+
+    def _pairs(self) -> dict[str, str]:
+        return {str(name)[:TAG_CHARS]: str(value) for name, value in self.inference["tags"].items()}
+
 
 def rows_of(outcome: Outcome) -> Rows:
     """Everything that is kept of one request."""
@@ -53,6 +65,42 @@ def rows_of(outcome: Outcome) -> Rows:
         inference=row,
         attempts=tuple(attempt_rows(outcome, row["id"])),
         labels=tuple(_label(each, row["id"], row["created_at"]) for each in labels),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LateRows:
+    """What is added to a stored request: its judge's calls, its labels, and the verdict, which joins the evidence."""
+
+    id: str
+    cost_nanousd: int
+    attempts: tuple[Row, ...]
+    labels: tuple[Row, ...]
+    verdict: Row
+
+
+def late_rows_of(late: Afterwards, first_position: int, now: datetime) -> LateRows:
+    """What is kept of a verdict that came after the answer.
+
+    Args:
+        late: the verdict.
+        first_position: the place of its first call among the request's calls.
+        now: aware.
+    """
+    id_ = bare_id(late.request.id)
+    attempt, keep_text = late.attempt, late.request.wishes.store
+    return LateRows(
+        id_,
+        late.cost_nanousd,
+        tuple(late_rows(late, id_, first_position)),
+        tuple(_label(each, id_, now) for each in late.labels) if keep_text else (),
+        {
+            "tier": attempt.tier,
+            "verdict": attempt.verdict.value,
+            "by": attempt.verdict_by,
+            "reason": clean.text(attempt.reason) if keep_text else None,
+            "checks": _checks(attempt, keep_text),
+        },
     )
 
 
@@ -77,6 +125,26 @@ def feedback_row(served: Mapping[str, Any], correct: float, by: str, note: str, 
         "note": clean.text(note),
         "created_at": now,
     }
+
+
+def turn_of(row: Mapping[str, Any]) -> StoredTurn:
+    """An answered inference row with `verdict`, its served rung's -> the conversation's turn."""
+    return StoredTurn(
+        key_id=row["key_id"],
+        session=row["session"],
+        tier=row["served_tier"],
+        model=row["served_model"],
+        prompt_tokens=row["prompt_tokens"] or 0,
+        completion_tokens=row["completion_tokens"] or 0,
+        answered_at=row["created_at"].timestamp() + row["latency_s"],
+        rejected=_told_wrong(row),
+    )
+
+
+def _told_wrong(row: Mapping[str, Any]) -> bool:
+    """Whether the served answer was found to be wrong, before or after it was served."""
+    late = row["evidence"].get("late") or {}
+    return Verdict.INVALID.value in {row["verdict"], late.get("verdict")}
 
 
 def bare_id(id: str) -> str:  # noqa: A002 - the row's id
@@ -128,7 +196,7 @@ def _question(outcome: Outcome) -> Row:
 def _decided(outcome: Outcome) -> Row:
     served, stopped = outcome.served, outcome.delivered.stopped
     return {
-        "evidence": _evidence(outcome.run.evidence, outcome.estimates),
+        "evidence": {**_evidence(outcome.run.evidence, outcome.estimates), **_examined(outcome)},
         "start_tier": outcome.start_tier,
         "served_tier": None if served is None else served.tier,
         "served_model": None if served is None else served.model,
@@ -145,7 +213,30 @@ def _evidence(evidence: Evidence, estimates: Mapping[str, float]) -> Row:
         "history_size": evidence.history_size,
         "note": clean.text(evidence.note),
         "estimates": clean.json_ready(estimates),
+        **({} if evidence.margins is None else {"margins": clean.json_ready(evidence.margins.summary())}),
+        **({} if evidence.skills is None else {"skills": clean.json_ready(evidence.skills.summary())}),
+        "conversation": None if evidence.conversation is None else clean.json_ready(asdict(evidence.conversation)),
     }
+
+
+def _examined(outcome: Outcome) -> Row:
+    """When judging was wanted, and what the operator's verifiers said."""
+    keep_text = outcome.request.wishes.store
+    said = [check for attempt in outcome.run.attempts for check in _checks(attempt, keep_text)]
+    return {"judging": outcome.run.judging.value, "checks": said}
+
+
+def _checks(attempt: Attempt, keep_text: bool) -> list[Row]:
+    return [
+        {
+            "tier": attempt.tier,
+            "verifier": check.verifier,
+            "outcome": check.outcome.value,
+            "reason": clean.text(check.reason) if keep_text else None,
+            "latency_s": check.latency_s,
+        }
+        for check in attempt.checks
+    ]
 
 
 def _spent(outcome: Outcome) -> Row:

@@ -1,4 +1,6 @@
-"""The tables: one row per request (`inference`), one per call (`attempt`), one per label (`label`).
+"""The tables: one row per request (`inference`), one per call (`attempt`), one per `label`, one per `tag`.
+
+And one per journalled addition that has been made (`applied`), so that it is made once.
 
 The law of this file: it names columns, types, keys and indexes, and nothing else; no statement is built here and no
 connection is opened. Columns ending in `_nanousd` are integers in nano-dollars, in `_s` seconds, times are UTC. A
@@ -140,6 +142,7 @@ attempt = Table(
     Column("p_valid", Float),
     Column("reason", Text, comment="of the verdict"),
     Column("confidence", Float),
+    Column("confidence_by", Text, comment="first:probability, agreement:5, ..."),
     Column("final_answer", Text),
     Column("answer", Text),
     Column("error", Text),
@@ -161,9 +164,35 @@ label = Table(
     Column("created_at", UtcTime, nullable=False),
 )
 
+tag = Table(
+    "tag",
+    metadata,
+    Column("inference_id", Text, ForeignKey("inference.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False, comment="cut at 200 characters; whole in inference.tags"),
+    Column("created_at", UtcTime, nullable=False, comment="the request's"),
+)
+
+applied = Table(
+    "applied",
+    metadata,
+    Column("op", Text, primary_key=True, comment="the journal's id of an addition that must not be made twice"),
+    Column("created_at", UtcTime, nullable=False),
+)
+
 # Sums of money by key or team over any span of days are answered from these indexes alone.
 _MONEY = (inference.c.cost_nanousd, inference.c.late_cost_nanousd, inference.c.baseline_nanousd)
 Index("ix_inference_key_spend", inference.c.key_id, inference.c.created_at, *_MONEY)
 Index("ix_inference_team_spend", inference.c.team, inference.c.created_at, *_MONEY)
+# Loading margins at start walks one policy, oldest first.
+Index("ix_inference_policy", inference.c.policy, inference.c.created_at, inference.c.id)
 # Loading the index at start walks one embedding model, oldest first.
 Index("ix_inference_embedding", inference.c.embedding_model, inference.c.created_at, inference.c.id)
+# Sums over everyone, and retention, which walks from the oldest row on.
+Index("ix_inference_spend", inference.c.created_at, *_MONEY)
+# Dropping text early: only the rows that still have some, oldest first.
+_HAS_TEXT = inference.c.question_hash.is_not(None)
+Index("ix_inference_text", inference.c.created_at, sqlite_where=_HAS_TEXT, postgresql_where=_HAS_TEXT)
+# Sums by tag find their requests here.
+Index("ix_tag_name", tag.c.name, tag.c.value, tag.c.created_at, tag.c.inference_id)
+Index("ix_applied_created_at", applied.c.created_at)

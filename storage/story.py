@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 _ASKED = ("team", "key_id", "session", "tags", "policy", "settings", "asked_model", "stream_mode")
 _QUESTION = ("stored", "question", "question_hash", "embedding_model")
 _DECIDED = ("evidence", "start_tier", "served_tier", "served_model", "p_valid", "why", "stopped")
-_RUNG = ("tier", "model", "why", "p_valid", "verdict", "verdict_by", "reason", "confidence", "final_answer", "answer")
+_RUNG = (
+    "tier",
+    "model",
+    "why",
+    "p_valid",
+    "verdict",
+    "verdict_by",
+    "reason",
+    "confidence",
+    "confidence_by",
+    "final_answer",
+    "answer",
+)
 _TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _CALL = ("position", "purpose", "tier", "deployment", "model", "prices", "cost_source", "latency_s", "ttft_s")
 _CALL_END = ("finish_reason", "verdict", "error", "dropped")

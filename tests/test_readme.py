@@ -192,7 +192,7 @@ def plain(requirement):
 
 def test_every_dependency_is_pinned_and_no_address_is_named():
     pins = [line for line in (ROOT / "constraints.txt").read_text().split("\n") if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+(; .+)?", pin) for pin in pins)
+    assert all(re.fullmatch(r"[\w.-]+==(\d+!)?[\w.]+(; .+)?", pin) for pin in pins)
     pinned = {plain(pin) for pin in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {plain(need) for need in (*project["dependencies"], *project["optional-dependencies"]["dev"])}

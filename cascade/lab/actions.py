@@ -33,10 +33,20 @@ def ask(recording: Recording, query: Query, run: Run, decision: Ask) -> Run:
     answer = recording.answers[model].get(query.id)
     if answer is None:
         raise NotRecorded(f"{model} has no recorded answer to {query.id!r}")
+    if decision.samples > 1:
+        raise NotRecorded(f"a recording holds one answer of {model} to {query.id!r}, not {decision.samples} samples")
     margin = answer.confidence if decision.logprobs else None
     call = _call(recording, Purpose.GENERATE, decision.tier, model, answer.usage, answer.latency_s)
     calls = (*_confidence_call(call, answer), call) if margin is not None else (call,)
-    attempt = Attempt(decision.tier, decision.why, decision.p_valid, calls, _answer(answer, margin), confidence=margin)
+    attempt = Attempt(
+        decision.tier,
+        decision.why,
+        decision.p_valid,
+        calls,
+        _answer(answer, margin),
+        confidence=margin,
+        confidence_by=decision.margin if decision.logprobs else "",
+    )
     return run.with_attempt(_abstained(attempt) if answer.abstained else attempt)
 
 

@@ -55,6 +55,11 @@ class CachedEmbedder:
         self._embedder = embedder
         self._path = path or cache_path()
 
+    @property
+    def model(self) -> str:
+        """The embedding model's name."""
+        return self._embedder.model
+
     def vectors(
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
     ) -> dict[str, NDArray[np.float32]]:

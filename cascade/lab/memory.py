@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cascade.knowledge import Knowledge
+from cascade.lab.actions import NotRecorded
 from router.domain import Evidence, Neighbour
 from router.labels import by_model, labels
+from router.starter import EVERYONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.lab.similar import Ranking, Similar
+    from cascade.policy import Policy
     from router.domain import Deliver, Run
 
 
@@ -22,14 +26,26 @@ class Memory:
 
     Args:
         similar: which queries of the stream are near which; None = no policy wants to know.
+        knowledge: margins and skills, nothing seen yet; None = no policy wants any.
+        seen: what each query saw when it was really asked (query id -> evidence), instead of what is learnt here.
     """
 
-    def __init__(self, similar: Similar | None) -> None:
+    def __init__(
+        self, similar: Similar | None, knowledge: Knowledge | None = None, seen: Mapping[str, Evidence] | None = None
+    ) -> None:
         self._similar = similar
+        self._knowledge = knowledge or Knowledge.of(())
+        self._seen = seen
         self._learnt: dict[int, tuple[str, Mapping[str, float]]] = {}
 
     def evidence(self, query_id: str, k: int) -> Evidence:
-        """The k nearest questions learnt so far, nearest first."""
+        """The k nearest questions learnt so far, nearest first.
+
+        Raises:
+            NotRecorded: what was really seen counts, and this query was compared with nothing when it was asked.
+        """
+        if k > 0 and self._seen is not None:
+            return _first(self._seen, query_id, k)
         if k <= 0 or self._similar is None:
             return Evidence()
         place = self._similar.place(query_id)
@@ -38,8 +54,19 @@ class Memory:
         near = tuple(Neighbour(self._learnt[at][0], near, self._learnt[at][1]) for near, at in self._nearest(place, k))
         return Evidence(near, len(self._learnt))
 
+    def known(self, query_id: str, policy: Policy) -> Evidence:
+        """Everything this policy sees before its first decision."""
+        vector = None if self._similar is None else self._similar.vector(query_id)
+        return self._knowledge.enriched(self.evidence(query_id, policy.neighbours), policy, vector, EVERYONE)
+
+    def take(self, run: Run, delivered: Deliver, policy: Policy) -> None:
+        """Take over a finished run: what it teaches of the question, and of margins and costs."""
+        direct = policy.name.startswith("always:")
+        self.learn(run, delivered, direct=direct)
+        self._knowledge.learn(run, policy, by_model(labels(run, delivered, direct=direct)), EVERYONE)
+
     def learn(self, run: Run, delivered: Deliver, *, direct: bool) -> None:
-        """Take over what a finished run teaches."""
+        """Take over what a finished run teaches of its question."""
         place = None if self._similar is None else self._similar.place(run.id)
         learnt = by_model(labels(run, delivered, direct=direct))
         if place is not None and learnt:
@@ -53,3 +80,11 @@ class Memory:
         if len(found) < min(k, len(self._learnt)):
             return self._similar.among(place, list(self._learnt), k)
         return found
+
+
+def _first(seen: Mapping[str, Evidence], query_id: str, k: int) -> Evidence:
+    """The k nearest of those that the query saw; more than were stored cannot be had."""
+    evidence = seen.get(query_id)
+    if evidence is None:
+        raise NotRecorded(f"{query_id!r} was asked without a look at past questions")
+    return Evidence(evidence.neighbours[:k], evidence.history_size, evidence.note)

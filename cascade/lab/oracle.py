@@ -21,7 +21,7 @@ def foresee(recording: Recording, query: Query, run: Run) -> Story:
     Raises:
         NotRecorded: no rung has an answer to it.
     """
-    answers = {tier.name: recording.answers[tier.name].get(query.id) for tier in run.ladder}
+    answers = {tier.name: recording.answers[tier.deployments[0].model].get(query.id) for tier in run.ladder}
     known = {name: answer for name, answer in answers.items() if answer is not None}
     if not known:
         raise NotRecorded(f"nobody has a recorded answer to {query.id!r}")

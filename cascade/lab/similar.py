@@ -41,6 +41,11 @@ class Similar:
         """The query's place among those with a text; None = it has no text."""
         return self._places.get(query_id)
 
+    def vector(self, query_id: str) -> NDArray[np.float32] | None:
+        """The query's unit vector; None = it has no text."""
+        place = self._places.get(query_id)
+        return None if place is None else self._rows[place]
+
     def earlier(self, place: int) -> Ranking:
         """The kept nearest of all earlier queries."""
         return self._near[place]

@@ -57,7 +57,7 @@ def read_answers(path: Path, header: Header, queries: Mapping[str, Query]) -> di
     """
     lines: dict[str, int] = {}
     answers = {}
-    for fields in read_objects(path):
+    for fields in read_objects(path, may_be_empty=header.partial):
         answer = _answer(fields, header)
         first = lines.setdefault(answer.id, fields.place.line)
         if first != fields.place.line:

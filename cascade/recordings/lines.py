@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_objects(path: Path) -> Iterator[Fields]:
+def read_objects(path: Path, *, may_be_empty: bool = False) -> Iterator[Fields]:
     """Each line's object with its place.
 
     Raises:
@@ -29,7 +29,7 @@ def read_objects(path: Path) -> Iterator[Fields]:
     last = 0
     for last, line in enumerate(_lines(path), 1):
         yield _object(line, Place(path, last))
-    if last == 0:
+    if last == 0 and not may_be_empty:
         raise Place(path, 1).fault("the file is empty; it needs at least one JSON object, one a line")
 
 

@@ -19,6 +19,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=metadata,
         compare_type=True,
+        transaction_per_migration=True,  # a revision may end its transaction, to build an index CONCURRENTLY
         render_as_batch=connection.dialect.name == "sqlite",  # SQLite alters a table by copying it
     )
     with context.begin_transaction():
@@ -28,7 +29,8 @@ def run(connection: Connection) -> None:
 async def run_alone() -> None:
     engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
     try:
-        async with writing(engine).begin() as connection:
+        sqlite = engine.dialect.name == "sqlite"
+        async with writing(engine).begin() if sqlite else engine.connect() as connection:
             await connection.run_sync(run)
     finally:
         await engine.dispose()

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from app.aliases import ModelNames, vendor_aliases
-from router.errors import ModelNotFound
+from router.errors import ModelNotFound, RequestError
 
 NAMES = ModelNames(
     ("auto", "llm-at"),
@@ -60,3 +60,17 @@ def test_the_line_in_the_message_is_yaml_that_works():
 
 def test_vendors_bring_the_names_their_clients_send():
     assert set(vendor_aliases(["openai", "anthropic"], "auto")) == {"gpt-*", "chatgpt-*", "o[1-9]*", "claude-*"}
+
+
+@pytest.mark.parametrize("name", ["agreement", "bottom-up", "random:0.25"])
+def test_a_baseline_can_be_named_and_a_tier_of_its_name_wins(name):
+    names = ModelNames(("auto",), ("small", "agreement"))
+    assert names.policy(name) == name
+    assert names.resolve(name) == (f"always:{name}" if name == "agreement" else name)
+
+
+def test_a_share_that_is_none_names_the_parameter():
+    names = ModelNames(("auto",), ("small",))
+    with pytest.raises(RequestError, match="from 0 to 1") as refused:
+        names.policy("random:2")
+    assert refused.value.param == "x-gearbox-policy"

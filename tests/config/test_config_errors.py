@@ -36,6 +36,46 @@ APPENDED = {
     "out of range": ("retries:\n\n  attempts: 99\n", 9, ["retries.attempts", "less than or equal to 20", "and is 99"]),
     "not a number": ("timeouts: {total_s: .nan}\n", 7, ["timeouts.total_s", "finite"]),
     "not one of": ("judge: {fail: opne}\n", 7, ["judge.fail", "one of open, closed", 'did you mean "open"?']),
+    "verifier without its key": (
+        "verifiers:\n  - {name: a, kind: regex}\n",
+        8,
+        ["verifiers[0].kind", "a verifier of kind regex needs `pattern`"],
+    ),
+    "verifier with a command that is no text": (
+        "verifiers:\n  - name: a\n    kind: command\n    command: [true]\n",
+        10,
+        ["verifiers[0].command[0]", "valid string"],
+    ),
+    "verifier with a key of another kind": (
+        'verifiers:\n  - name: a\n    kind: command\n    command: ["true"]\n    url: http://x\n',
+        11,
+        ["verifiers[0].url: belongs to another kind of verifier than command"],
+    ),
+    "verifier named twice": (
+        "verifiers:\n  - {name: a, kind: http, url: http://x}\n  - {name: a, kind: http, url: http://x}\n",
+        9,
+        ['a verifier named "a" stands above already'],
+    ),
+    "verifier with a name of ours": (
+        "verifiers:\n  - {name: empty, kind: http, url: http://x}\n",
+        8,
+        ['"empty" is the name of a check of our own'],
+    ),
+    "verifier with a broken pattern": (
+        'verifiers:\n  - name: a\n    kind: regex\n    pattern: "("\n',
+        10,
+        ["verifiers[0].pattern: is no regular expression"],
+    ),
+    "verifier with a broken schema": (
+        "verifiers:\n  - name: a\n    kind: json_schema\n    schema: {type: nonsense}\n",
+        10,
+        ["verifiers[0].schema: is no JSON schema"],
+    ),
+    "verifier with a match that there is not": (
+        "verifiers:\n  - {name: a, kind: http, url: http://x, match: {tags: b}}\n",
+        8,
+        ["verifiers[0].match.tags: unknown key", 'did you mean "tag"?', "tag, model, schema"],
+    ),
     "missing key": ("keys:\n  - team: a\n", 8, ["keys[0].key", "is missing"]),
     "twice": ("judge: {}\njudge: {}\n", 8, ["judge: this key stands twice, first on line 7"]),
     "twice inside": ("keys: [{key: a, key: b}]\n", 7, ["keys[0].key: this key stands twice"]),

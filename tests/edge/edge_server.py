@@ -128,10 +128,10 @@ class Gearbox:
 
 
 @contextmanager
-def serving(plan: Plan, database: Path, embedder: Any = None) -> Iterator[Gearbox]:
+def serving(plan: Plan, database: Path, embedder: Any = None, tracing: Any = None) -> Iterator[Gearbox]:
     """Serve until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    app = create_app(partial(open_services, plan, embedder=embedder or WordEmbedder()))
+    app = create_app(partial(open_services, plan, embedder=embedder or WordEmbedder(), tracing=tracing), tracing)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5)
     )

@@ -133,7 +133,7 @@ async def test_repeats_of_an_idempotency_key_join_the_run_in_flight(serve, strea
 
 def test_a_failure_is_not_kept_under_an_idempotency_key(serve):
     with asking(serve()) as http:
-        failing = {name: "unavailable" for name in ("small", "medium", "large")}
+        failing = dict.fromkeys(("small", "medium", "large"), "unavailable")
         headers = {"idempotency-key": "k"}
         body = {"model": "auto", "messages": [{"role": "user", "content": EASY}], "simulate": failing}
         assert [http.post("/v1/chat/completions", json=body, headers=headers).status_code for _ in range(2)] == [

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from router import index as index_module
+from router.errors import ConfigError, StoreUnavailable
 from router.index import FaissNeighbours
 from router.memory_index import BruteForceNeighbours
 from router.ports import StoredQuestion
+from storage.engine import create_engine
+from storage.pgvector import PgvectorNeighbours
 
 D = 8
 
@@ -34,12 +40,37 @@ def small_faiss():
     return FaissNeighbours(D, segment_rows=4, inline_rows=6)
 
 
-@pytest.fixture(params=[lambda: BruteForceNeighbours(D), lambda: FaissNeighbours(D), small_faiss],
-                ids=["brute force", "faiss", "faiss, small segments"])  # fmt: skip
+@pytest.fixture(params=[lambda: BruteForceNeighbours(D), lambda: FaissNeighbours(D), small_faiss, None],
+                ids=["brute force", "faiss", "faiss, small segments", "pgvector"])  # fmt: skip
 async def neighbours(request):
+    if request.param is None:
+        async with pgvectors(request.getfixturevalue("postgres")) as make:
+            yield await make(D)
+        return
     made = request.param()
     yield made
     await made.aclose()
+
+
+@asynccontextmanager
+async def pgvectors(postgres):
+    """Makes indexes in the real thing; each test begins with none."""
+    engine = create_engine(postgres.url)
+
+    async def make(dimensions, model="m"):
+        made = PgvectorNeighbours(engine, model, dimensions)
+        await made.prepare()
+        return made
+
+    yield make
+    await engine.dispose()
+    postgres.run("psql", "-qc", "DROP SCHEMA public CASCADE", "-c", "CREATE SCHEMA public", "postgres")
+
+
+@pytest.fixture
+async def pgvector(postgres):
+    async with pgvectors(postgres) as make:
+        yield make
 
 
 def ids(found):
@@ -106,6 +137,27 @@ async def test_a_vector_that_is_no_unit_vector_is_refused(neighbours, bad):
         await neighbours.add("a", bad, {}, "team")
     with pytest.raises(ValueError, match="this index holds"):
         await neighbours.search(bad, 1, "team")
+
+
+async def test_what_is_forgotten_is_found_no_more_and_hides_nobody(neighbours):
+    for place in range(12):
+        await neighbours.add(f"q{place}", unit(1), {"m": 1.0}, "team")
+    await neighbours.forget([f"q{place}" for place in range(10)], "team")
+    await neighbours.forget(["q0", "nobody"], "team")
+    await neighbours.forget(["q11"], "elsewhere")
+    assert ids(await neighbours.search(unit(1), 2, "team")) == ["q10", "q11"]
+    assert await neighbours.size("team") == 2
+    assert await neighbours.ids("team") == ["q10", "q11"]
+    assert await neighbours.scopes() == ["team"]
+
+
+async def test_what_was_forgotten_can_be_learnt_again_as_the_newest(neighbours):
+    for name in ("a", "b"):
+        await neighbours.add(name, unit(1), {"m": 1.0}, "team")
+    await neighbours.forget(["a"], "team")
+    await neighbours.add("a", unit(1), {"m": 0.0}, "team")
+    found = await neighbours.search(unit(1), 5, "team")
+    assert [(each.id, each.labels["m"]) for each in found] == [("b", 1.0), ("a", 0.0)]
 
 
 async def batches(rows, size=7):
@@ -233,3 +285,80 @@ async def test_labels_changed_during_a_search_are_the_new_ones():
     await fast.relabel("q0", {"m": 0.0}, "team")
     assert (await search)[0].labels == {"m": 0.0}
     await fast.aclose()
+
+
+async def test_a_partition_is_built_anew_without_what_was_forgotten(monkeypatch):
+    monkeypatch.setattr(index_module, "COMPACT_ROWS", 10)
+    fast, plain, vectors = small_faiss(), BruteForceNeighbours(D), random_units(300)
+    for place, vector in enumerate(vectors[:200]):
+        for kept in (fast, plain):
+            await kept.add(f"q{place}", vector, {"m": 1.0}, "team")
+    await fast.settled()
+    old = [f"q{place}" for place in range(0, 200, 2)]
+    for kept in (fast, plain):
+        await kept.forget(old, "team")
+    for place, vector in enumerate(vectors[200:], start=200):  # while it is being built
+        for kept in (fast, plain):
+            await kept.add(f"q{place}", vector, {"m": 1.0}, "team")
+        await asyncio.sleep(0)
+    await fast.settled()
+    partition = fast._partitions["team"]
+    assert (len(partition.ids), partition.dead) == (200, 0)
+    for query in random_units(20, seed=1):
+        assert await fast.search(query, 10, "team") == await plain.search(query, 10, "team")
+    await fast.aclose()
+
+
+async def test_pgvector_finds_nearly_all_of_the_nearest_among_many(pgvector):
+    vectors, shared, plain = random_units(3000, d=32), await pgvector(32), BruteForceNeighbours(32)
+    stored = [StoredQuestion(f"q{n}", "ab"[n % 2], vector, {"m": 1.0}) for n, vector in enumerate(vectors)]
+    for kept in (shared, plain):
+        assert await kept.load(batches(stored, 500), lambda team: team) == 3000
+    async with shared._engine.begin() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        near = f"SELECT id FROM {shared._table} ORDER BY vector <=> '[{','.join(['0.1'] * 32)}]', row LIMIT 5"
+        plan = "\n".join((await connection.execute(text(f"EXPLAIN {near}"))).scalars())
+    assert f"Index Scan using {shared._table}_hnsw" in plan
+    hits = 0
+    for query in random_units(20, seed=1, d=32):
+        found, right = await shared.search(query, 10, "a"), await plain.search(query, 10, "a")
+        assert len(found) == 10
+        hits += len({*ids(found)} & {*ids(right)})
+    assert hits >= 190
+
+
+async def test_pgvector_is_loaded_once_for_all_replicas(pgvector):
+    stored = [StoredQuestion("a", "red", unit(1), {"m": 1.0})]
+    first, second = await pgvector(D), await pgvector(D)
+    assert await first.load(batches(stored), lambda team: team) == 1
+    assert await second.load(batches(stored), lambda team: team) == 0
+    assert ids(await second.search(unit(1), 5, "red")) == ["a"]
+    assert await second.load(batches(stored), lambda _: "*") == 1
+
+
+async def test_another_embedding_model_has_a_table_of_its_own(pgvector):
+    one, other = await pgvector(D, "one"), await pgvector(D, "other")
+    await one.add("a", unit(1), {"m": 1.0}, "team")
+    assert await other.search(unit(1), 5, "team") == ()
+
+
+async def test_a_database_without_pgvector_is_told_with_the_cure(tmp_path):
+    engine = create_engine(f"sqlite:///{tmp_path}/x.db")
+    with pytest.raises(ConfigError, match="kind: faiss"):
+        PgvectorNeighbours(engine, "m", D)
+    await engine.dispose()
+
+
+async def test_a_silent_database_costs_one_search_half_a_second_and_the_next_nothing(pgvector, postgres):
+    index = await pgvector(D)
+    await index.add("a", unit(1), {"m": 1.0}, "team")
+    await index.search(unit(1), 1, "team")
+    postgres.pause()
+    try:
+        for most in (3.0, 0.05):
+            began = time.perf_counter()
+            with pytest.raises(StoreUnavailable):
+                await index.search(unit(1), 1, "team")
+            assert time.perf_counter() - began < most
+    finally:
+        postgres.resume()

@@ -14,6 +14,8 @@ from storage.bank_redis import RedisBank
 from storage.bank_sql import SqlBank
 from storage.budgets import SqlBudgets
 from storage.engine import create_engine
+from storage.journal import Journal
+from storage.journalled import JournalledHistory
 from storage.memory import MemoryHistory
 from storage.migrate import migrate
 from storage.redis_link import RedisLink
@@ -37,7 +39,7 @@ def shared_postgresql_url(postgres):
 def postgresql_url(postgres, shared_postgresql_url):
     """One database for all tests of a worker, emptied after each; a test that leaves a lock behind fails here."""
     yield shared_postgresql_url
-    tables = "inference, api_key, budget, reservation, worker, revision"
+    tables = "inference, applied, api_key, budget, reservation, worker, revision"
     postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", f"TRUNCATE {tables} CASCADE", "gearbox")
 
 
@@ -86,12 +88,15 @@ async def sql_history(sql_url):
     await history.aclose()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-async def history(request):
-    if request.param == "memory":
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "journalled memory", "journalled sqlite"])
+async def history(request, tmp_path):
+    *journalled, kind = request.param.split()
+    if kind == "memory":
         opened = MemoryHistory(batch=2)
     else:
-        opened = await SqlHistory.open(request.getfixturevalue(f"{request.param}_url"), batch=2)
+        opened = await SqlHistory.open(request.getfixturevalue(f"{kind}_url"), batch=2)
+    if journalled:
+        opened = JournalledHistory(opened, await Journal.open(tmp_path / "journal"), patience_s=30)
     yield opened
     await opened.aclose()
 
@@ -136,6 +141,7 @@ async def opened_bank(request, clock, kind, terms, *, pools):
 @pytest.fixture
 async def redis_link(redis_url):
     link = RedisLink(redis_url, patience_s=20)
+    link.name("test")
     yield link
     await link.aclose()
 
@@ -148,7 +154,8 @@ async def bank(request, clock):
     opened, engine = await opened_bank(request, clock, kind, terms, pools=request.param != "redis")
     link = RedisLink(request.getfixturevalue("redis_url"), patience_s=20) if request.param == "redis" else None
     if link is not None:
-        opened = RedisBank(opened, link, "test", clock=clock)
+        link.name("test")
+        opened = RedisBank(opened, link, clock=clock)
     yield opened
     await opened.aclose()
     if link is not None:

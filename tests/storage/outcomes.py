@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from router.domain import (
+    Afterwards,
     Answer,
     Attempt,
     Call,
@@ -159,3 +160,11 @@ def failed_outcome(request_id="r-error", **changes):
     delivered = Deliver(None, "every tier failed", Stop.UPSTREAM)
     ended = {"error": down, "client": "error", "labels": (), "baseline_nanousd": None}
     return build_outcome(request_id, attempts=rungs, delivered=delivered, **(ended | changes))
+
+
+def late_of(outcome, verdict=Verdict.VALID, by="judge:large", **changes):
+    """A verdict on the large tier's answer that came after it was served, at a price."""
+    calls = (paid_call("large", Purpose.JUDGE, Usage(200, 10)),)
+    attempt = replace(outcome.run.attempts[1], verdict=verdict, verdict_by=by, reason="6 x 7 = 42", judge_calls=calls)
+    learnt = (Label("large", MODELS["large"], 0.25, LabelSource.JUDGE),)
+    return replace(Afterwards(outcome.request, 1, attempt, calls, learnt), **changes)

@@ -22,18 +22,55 @@ UNPRIVILEGED = "nobody"
 START_TIMEOUT_S = 30
 
 
-@dataclass(frozen=True)
+@dataclass
 class PostgresServer:
-    """A running server: where its tools are, and the directory of its socket."""
+    """A server: where its tools are, the directory of its socket, and the process while it runs."""
 
     binaries: Path
     socket_dir: Path
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self):
+        return f"postgresql+asyncpg://postgres@/postgres?host={self.socket_dir}"
 
     def run(self, tool, *arguments):
         """Run one of PostgreSQL's own tools as its superuser."""
         command = [self.binaries / tool, "-h", self.socket_dir, "-U", "postgres", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, f"{tool} failed: {done.stderr}"
+        return done.stdout
+
+    def start(self):
+        options = ["-h", "", "-k", self.socket_dir, "-c", "fsync=off", "-c", "max_connections=200"]
+        with (self.socket_dir / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.socket_dir / "data", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.socket_dir,
+                start_new_session=True,  # so that pausing reaches every one of its processes and nothing else
+                **_identity(),
+            )
+        _wait_until_ready(self.binaries, self.socket_dir, self.process)
+
+    def stop(self, how=signal.SIGINT):
+        """End it: SIGINT is its "fast" shutdown, SIGQUIT an immediate one, as after a crash."""
+        self.process.send_signal(how)
+        self.process.wait(START_TIMEOUT_S)
+
+    def pause(self):
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self):
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, what):
+        """Each backend is the leader of a group of its own, so the tree is walked."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in [self.process.pid, *map(int, children)]:
+            os.kill(pid, what)
 
 
 @contextmanager
@@ -49,30 +86,16 @@ def running_postgres():
             [*initdb, "--no-sync"], capture_output=True, text=True, check=False, cwd=base, **_identity()
         )
         assert done.returncode == 0, f"initdb failed:\n{done.stdout}\n{done.stderr}"
-        with _serving(binaries, base):
-            yield PostgresServer(binaries, base)
+        server = PostgresServer(binaries, base)
+        server.start()
+        try:
+            yield server
+        finally:
+            if server.process.poll() is None:
+                server.resume()
+                server.stop()
     finally:
         shutil.rmtree(base)
-
-
-@contextmanager
-def _serving(binaries, base):
-    options = ["-h", "", "-k", base, "-c", "fsync=off", "-c", "max_connections=200"]
-    with (base / "log").open("w") as log:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", base / "data", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=base,
-            **_identity(),
-        )
-    try:
-        _wait_until_ready(binaries, base, server)
-        yield
-    finally:
-        server.send_signal(signal.SIGINT)  # "fast" shutdown
-        server.wait(START_TIMEOUT_S)
 
 
 def _wait_until_ready(binaries, base, server):

@@ -55,7 +55,8 @@ async def main(store, redis, budget, clients):
     link = None
     if redis != "-":
         link = RedisLink(redis)
-        pool = RedisBank(bank, link, "test", ttl_s=TTL_S)
+        link.name("test")
+        pool = RedisBank(bank, link, ttl_s=TTL_S)
         ledger = FailoverLedger(LeasedLedger(pool, worker, SETTINGS), ledger)
     say("ready")
     await asyncio.to_thread(sys.stdin.readline)

@@ -17,11 +17,12 @@ from outcomes import (
     build_outcome,
     failed_outcome,
     labels,
+    late_of,
     paid_call,
     rejected_small,
 )
 
-from router.domain import Caller, CostSource, Deliver, Label, LabelSource, Purpose
+from router.domain import Caller, CostSource, Deliver, Label, LabelSource, Purpose, Stop, Verdict
 from router.errors import StoreUnavailable
 from router.labels import by_model
 
@@ -328,3 +329,75 @@ async def test_nothing_is_recorded_after_closing(history):
 async def test_closing_twice_is_harmless(history):
     await history.aclose()
     await history.aclose()
+
+
+async def test_a_late_verdict_adds_its_call_its_cost_and_its_labels(history):
+    outcome = build_outcome()
+    await history.record(outcome)
+    late = late_of(outcome)
+
+    in_force = await history.late(late)
+
+    told = await history.decision("r-1", BLUE)
+    assert told["late_cost_nanousd"] == late.cost_nanousd > 0
+    assert told["cost_nanousd"] == outcome.cost_nanousd
+    large = told["attempts"][1]
+    assert (large["verdict"], [call["verdict"] for call in large["calls"]]) == ("unjudged", ["unjudged", "valid"])
+    assert [call["position"] for rung in told["attempts"] for call in rung["calls"]] == [0, 1, 2, 3, 4]
+    assert told["evidence"]["late"] == {
+        "tier": "large",
+        "verdict": "valid",
+        "by": "judge:large",
+        "reason": "6 x 7 = 42",
+        "checks": [],
+    }
+    assert {label.tier: label.correct for label in in_force} == {"small": 0.0, "large": 0.25}
+    (question,) = await loaded(history)
+    assert question.labels == {MODELS["small"]: 0.0, MODELS["large"]: 0.25}
+
+
+async def test_a_late_verdict_does_not_overrule_feedback(history):
+    outcome = build_outcome()
+    await history.record(outcome)
+    await history.feedback("r-1", BLUE, 1.0, "", "")
+    in_force = await history.late(late_of(outcome))
+    assert {label.tier: label.correct for label in in_force}["large"] == 1.0
+
+
+async def test_a_late_verdict_of_an_unknown_request_changes_nothing(history):
+    assert await history.late(late_of(build_outcome("r-nobody"))) is None
+
+
+async def test_a_late_verdict_without_leave_to_store_keeps_money_alone(history):
+    outcome = build_outcome(store=False, labels=())
+    await history.record(outcome)
+    assert await history.late(late_of(outcome)) == ()
+    told = await history.decision("r-1", BLUE)
+    assert told["late_cost_nanousd"] > 0
+    assert told["evidence"]["late"]["reason"] is None
+    assert "6 x 7 = 42" not in json.dumps(told)
+
+
+async def test_the_last_turn_of_each_conversation_is_remembered(history):
+    await history.record(build_outcome("r-1", at=NOW))
+    await history.record(build_outcome("r-2", at=NOW + 60))
+    await history.record(build_outcome("r-3", at=NOW + 120, key_id="key-2"))
+    await history.record(failed_outcome("r-4", at=NOW + 180))
+
+    turns = {turn.key_id: turn for turn in await history.turns(NOW - 1)}
+
+    assert set(turns) == {"key-1", "key-2"}
+    turn = turns["key-1"]
+    assert (turn.session, turn.tier, turn.model) == ("chat-9", "large", MODELS["large"])
+    assert (turn.prompt_tokens, turn.completion_tokens, turn.rejected) == (120, 30, False)
+    assert turn.answered_at == pytest.approx(NOW + 62.4)
+    assert [turn.key_id for turn in await history.turns(NOW + 100)] == ["key-2"]
+
+
+async def test_a_turn_that_was_found_wrong_is_remembered_as_such(history):
+    before = build_outcome("r-1", attempts=(rejected_small(),), delivered=Deliver(0, "the cap", Stop.BUDGET))
+    after = build_outcome("r-2", key_id="key-2")
+    await history.record(before)
+    await history.record(after)
+    await history.late(late_of(after, Verdict.INVALID))
+    assert [turn.rejected for turn in await history.turns(NOW - 1)] == [True, True]

@@ -104,7 +104,8 @@ async def test_workers_that_are_killed_take_no_more_than_they_had_reserved(share
         await bank.reap()
     else:
         link = RedisLink(redis)
-        pool = RedisBank(bank, link, "test", ttl_s=3)
+        link.name("test")
+        pool = RedisBank(bank, link, ttl_s=3)
         await pool.join()
         await pool.reap()
         await pool.aclose()

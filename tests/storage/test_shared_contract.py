@@ -28,18 +28,18 @@ def or_redis(kind, request, memory, redis):
 @pytest.fixture
 def limiter(kind, request, clock):
     return or_redis(
-        kind, request, lambda: MemoryLimiter(clock), lambda link: RedisLimiter(link, "t", MemoryLimiter(clock), clock)
+        kind, request, lambda: MemoryLimiter(clock), lambda link: RedisLimiter(link, MemoryLimiter(clock), clock)
     )
 
 
 @pytest.fixture
 def cache(kind, request):
-    return or_redis(kind, request, MemoryCache, lambda link: RedisCache(link, "t"))
+    return or_redis(kind, request, MemoryCache, RedisCache)
 
 
 @pytest.fixture
 def joins(kind, request):
-    return or_redis(kind, request, MemoryJoins, lambda link: RedisJoins(link, "t", MemoryJoins()))
+    return or_redis(kind, request, MemoryJoins, lambda link: RedisJoins(link, MemoryJoins()))
 
 
 async def admitted(limiter, limits, times, tokens=1, key="k"):
@@ -165,8 +165,8 @@ async def test_a_run_without_an_answer_is_run_again(joins):
 async def test_with_redis_away_each_process_goes_on_by_itself_and_redis_is_used_again_when_it_is_back(
     redis_server, redis_url, redis_link
 ):
-    limiter = RedisLimiter(redis_link, "t", MemoryLimiter())
-    cache, joins = RedisCache(redis_link, "t"), RedisJoins(redis_link, "t", MemoryJoins())
+    limiter = RedisLimiter(redis_link, MemoryLimiter())
+    cache, joins = RedisCache(redis_link), RedisJoins(redis_link, MemoryJoins())
     await cache.put("a", b"1", 60)
     redis_server.stop()
     try:

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from programs import start
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from router.errors import ConfigError
 from storage.engine import create_engine, shown
@@ -48,6 +48,47 @@ async def test_every_revision_can_be_taken_back(engine, new_url):
     await migrate(engine)
     await asyncio.to_thread(command.downgrade, alembic_config(new_url), "base")
     assert await on(engine, lambda connection: inspect(connection).get_table_names()) == ["alembic_version"]
+
+
+OLD_ROW = """INSERT INTO inference (id, created_at, key_id, team, tags, policy, settings, asked_model, stored, evidence,
+    why, late_cost_nanousd, latency_s, overhead_s, client) VALUES ('old', '2026-01-01 00:00:00', 'k', 't',
+    '{"app": "search", "n": "1"}', 'auto', '{}', 'm', true, '{}', '', 0, 1, 0, 'answered')"""
+
+
+async def test_an_older_database_gets_its_tags_and_nobody_waits(engine, new_url):
+    await asyncio.to_thread(command.upgrade, alembic_config(new_url), "0001")
+    async with engine.begin() as connection:
+        await connection.execute(text(OLD_ROW))
+    await migrate(engine)
+    async with engine.connect() as connection:
+        found = (await connection.execute(text("SELECT inference_id, name, value FROM tag ORDER BY name"))).all()
+    assert [tuple(row) for row in found] == [("old", "app", "search"), ("old", "n", "1")]
+    assert await on(engine, differences) == []
+
+
+async def test_a_database_that_is_newer_than_the_code_is_left_as_it_is(engine):
+    await migrate(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await migrate(engine)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one() == "9999"
+
+
+async def test_writers_do_not_wait_for_a_migration_that_waits_for_a_slow_reader(new_postgresql_url):
+    engine = create_engine(new_postgresql_url)
+    await asyncio.to_thread(command.upgrade, alembic_config(new_postgresql_url), "0001")
+    async with engine.connect() as slow:
+        await slow.execute(text("SELECT count(*) FROM inference"))  # CREATE INDEX CONCURRENTLY waits for it
+        migrating = asyncio.create_task(migrate(engine))
+        await asyncio.sleep(0.5)
+        assert not migrating.done()
+        async with engine.begin() as writer:
+            await asyncio.wait_for(writer.execute(text(OLD_ROW)), 2)
+        await slow.rollback()
+    await migrating
+    assert await on(engine, differences) == []
+    await engine.dispose()
 
 
 async def test_two_processes_that_start_at_once_migrate_once(engine, new_url):

@@ -1,0 +1,1 @@
+"""What `gearbox import history` reads: JSON lines, a LiteLLM spend log, or a recording."""

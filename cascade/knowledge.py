@@ -1,0 +1,120 @@
+"""What policies know beyond neighbours: margins and skills, added to the evidence before the first decision.
+
+The law of this file: the live engine and a replay both come through here, so that they cannot know different things.
+It asks no model and no database; a profile is read once, when it is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cascade.policy import WantsMargins, WantsSkills
+from cascade.profiling.profile_file import load_profile
+from router.calibration import fit_curve
+from router.errors import ConfigError
+from router.margins_state import MarginKeeper, past_of
+from router.skill_lookup import SkillLookup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cascade.policy import Policy
+    from router.domain import Evidence, Run
+    from router.margins_state import Past
+
+#: The horizon of a history that no policy with margins looks at.
+NO_HORIZON = 1
+
+
+class Knowledge:
+    """Margins kept and profiles loaded, for some policies.
+
+    Args:
+        margins: what was seen so far.
+        profiles: path -> lookup.
+        horizons: policy's name -> over how many requests its pot runs.
+    """
+
+    def __init__(self, margins: MarginKeeper, profiles: Mapping[str, SkillLookup], horizons: Mapping[str, int]) -> None:
+        self._margins = margins
+        self._profiles = profiles
+        self._horizons = horizons
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy], embedding_model: str | None = None) -> Knowledge:
+        """What these policies need.
+
+        Args:
+            policies: those that may be asked for.
+            embedding_model: the one questions are embedded with; None = not checked against the profiles'.
+
+        Raises:
+            ConfigError: a profile is missing, broken or made with another embedding model.
+        """
+        asked = list(policies)
+        paths = {policy.profile for policy in asked if isinstance(policy, WantsSkills) and policy.profile}
+        wants = [policy for policy in asked if isinstance(policy, WantsMargins)]
+        horizons = {policy.name: policy.horizon for policy in asked if isinstance(policy, WantsMargins)}
+        lookups = {path: _lookup(path, embedding_model) for path in paths}
+        return cls(_keeper(curves=any(policy.wants_curve for policy in wants)), lookups, horizons)
+
+    @property
+    def margins(self) -> MarginKeeper:
+        """The margins: for loading at start, and for telling who gives no log-probabilities."""
+        return self._margins
+
+    @property
+    def margin_policies(self) -> tuple[str, ...]:
+        """The names of the policies whose requests the margins are learnt from."""
+        return tuple(self._horizons)
+
+    def fresh(self) -> Knowledge:
+        """The same profiles with nothing seen yet: each replayed policy has its own history."""
+        return Knowledge(self._margins.fresh(), self._profiles, self._horizons)
+
+    def load(self, pasts: Iterable[tuple[str, Past]]) -> None:
+        """(scope, past) of everything stored, oldest first."""
+        for scope, past in pasts:
+            self._margins.learn(past, scope, max(self._horizons.values(), default=NO_HORIZON))
+
+    def enriched(self, evidence: Evidence, policy: Policy, vector: NDArray[np.float32] | None, scope: str) -> Evidence:
+        """The evidence with what this policy wants; `vector` is the question's unit vector, None = not embedded."""
+        if isinstance(policy, WantsMargins):
+            evidence = replace(evidence, margins=self._margins.state(scope))
+        if isinstance(policy, WantsSkills) and policy.profile:
+            found = self._profiles[policy.profile].evidence(vector, policy.profiled_neighbours)
+            evidence = replace(evidence, skills=found)
+        return evidence
+
+    def learn(self, run: Run, policy: Policy, labels: Mapping[str, float], scope: str, *, learn: bool = True) -> None:
+        """Take over a finished run; with `learn` False only its money counts."""
+        if isinstance(policy, WantsMargins):
+            self._margins.learn(past_of(run, labels, learn=learn), scope, policy.horizon)
+
+    def relabel(self, request_id: str, labels: Mapping[str, float], scope: str) -> None:
+        """Somebody said how right an earlier answer was."""
+        self._margins.relabel(request_id, labels, scope)
+
+
+def _keeper(*, curves: bool) -> MarginKeeper:
+    if not curves:
+        return MarginKeeper()
+    # scikit-learn takes a second to import: now rather than while a request waits.
+    fit_curve([(0.0, 1.0)], [])
+    return MarginKeeper(fit_curve)
+
+
+def _lookup(path: str, embedding_model: str | None) -> SkillLookup:
+    profile = load_profile(Path(path))
+    if embedding_model is not None and profile.embedding_model != embedding_model:
+        raise ConfigError(
+            f"{path}: the profile was made with the embedding model {profile.embedding_model!r}, questions are "
+            f"embedded with {embedding_model!r}; profile anew with `gearbox skills profile`",
+            param="skills.profile",
+        )
+    return SkillLookup(profile)

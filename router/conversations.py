@@ -1,0 +1,153 @@
+"""Where each conversation stands: who answered its last turn, how long it was, and whether its prompt cache is warm.
+
+The law of this file: no text. It holds names, counts and times of the turns that outcomes tell it about, in this
+process's memory; the store gives them back after a restart. A conversation is known by the session its client names,
+within that client's key, and a tool loop by the ids of the calls whose results it brings, which need no session.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from router.domain import Conversation, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from router.domain import Attempt, Outcome, Request
+    from router.ports import StoredTurn
+
+#: Vendors keep a prompt cache for 5 to 10 minutes after its last use.
+WARM_S = 300.0
+#: How long a conversation is kept on its tier after its last turn.
+REMEMBERED_S = 3600.0
+#: Keys in memory: sessions, tool calls and requests together; the oldest go first.
+MOST_KEYS = 100_000
+_TOOL_ROLES = frozenset({"tool", "function"})
+
+_Key: TypeAlias = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One answered turn; `answered_at` is seconds since the epoch."""
+
+    tier: str
+    model: str
+    tokens: int
+    answer_tokens: int
+    answered_at: float
+    rejected: bool
+
+
+class Conversations:
+    """Request -> where its conversation stands, fed by outcomes.
+
+    Args:
+        warm_s: how long a prompt cache lives after its last use.
+        remembered_s: how long a conversation is remembered at all.
+        most_keys: how much is kept.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        warm_s: float = WARM_S,
+        remembered_s: float = REMEMBERED_S,
+        most_keys: int = MOST_KEYS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._warm_s = warm_s
+        self._remembered_s = remembered_s
+        self._most_keys = most_keys
+        self._clock = clock
+        self._turns: OrderedDict[_Key, _Turn] = OrderedDict()
+
+    @property
+    def since(self) -> float:
+        """Turns before this time (seconds since the epoch) are of no interest."""
+        return self._clock() - self._remembered_s
+
+    def load(self, turns: Iterable[StoredTurn]) -> None:
+        """Take over what the store remembers, the oldest first."""
+        for turn in sorted(turns, key=lambda turn: turn.answered_at):
+            tokens = turn.prompt_tokens + turn.completion_tokens
+            kept = _Turn(turn.tier, turn.model, tokens, turn.completion_tokens, turn.answered_at, turn.rejected)
+            self._keep([("session", turn.key_id, turn.session)], kept)
+
+    def of(self, request: Request) -> Conversation | None:
+        """Where this request's conversation stands; None where nothing is known of it or it is too long ago."""
+        answered = _answered_calls(request.body)
+        key_id = request.caller.key_id
+        keys: list[_Key] = [("call", key_id, call) for call in answered or ()]
+        if request.wishes.session is not None:
+            keys.append(("session", key_id, request.wishes.session))
+        turn = next((self._turns[key] for key in keys if key in self._turns), None)
+        if turn is None or turn.answered_at < self.since:
+            return None
+        age_s = max(self._clock() - turn.answered_at, 0.0)
+        return Conversation(
+            turn.tier,
+            turn.model,
+            tokens=turn.tokens,
+            answer_tokens=turn.answer_tokens,
+            age_s=age_s,
+            warm=age_s <= self._warm_s,
+            rejected=turn.rejected,
+            tool_result=answered is not None,
+        )
+
+    def told(self, outcome: Outcome) -> None:
+        """Remember the turn that was just answered."""
+        served, request = outcome.served, outcome.request
+        if served is None or served.answer is None:
+            return
+        keys: list[_Key] = [("call", request.caller.key_id, call) for call in _made_calls(served)]
+        if request.wishes.session is not None:
+            keys.append(("session", request.caller.key_id, request.wishes.session))
+        if keys:
+            self._keep([*keys, ("request", "", request.id)], self._turn(served))
+
+    def rejected(self, request_id: str) -> None:
+        """A turn's answer was found to be wrong after it was served."""
+        turn = self._turns.get(("request", "", request_id))
+        if turn is not None:
+            turn.rejected = True
+
+    def _turn(self, served: Attempt) -> _Turn:
+        usage = served.calls[-1].usage if served.calls else None
+        answer_tokens = 0 if usage is None else usage.completion_tokens
+        tokens = 0 if usage is None else usage.prompt_tokens + answer_tokens
+        wrong = served.verdict in {Verdict.INVALID, Verdict.ABSTAINED}
+        return _Turn(served.tier, served.model, tokens, answer_tokens, self._clock(), wrong)
+
+    def _keep(self, keys: Iterable[_Key], turn: _Turn) -> None:
+        for key in keys:
+            self._turns[key] = turn
+            self._turns.move_to_end(key)
+        while len(self._turns) > self._most_keys:
+            self._turns.popitem(last=False)
+
+
+def _answered_calls(body: Mapping[str, Any]) -> list[str] | None:
+    """The ids of the tool calls whose results end the conversation, the last one first; None = it ends otherwise."""
+    found: list[str] | None = None
+    for message in reversed(body.get("messages") or ()):
+        if not isinstance(message, dict) or message.get("role") not in _TOOL_ROLES:
+            break
+        found = [] if found is None else found
+        if isinstance(message.get("tool_call_id"), str):
+            found.append(message["tool_call_id"])
+    return found
+
+
+def _made_calls(served: Attempt) -> Iterator[str]:
+    """The ids of the tool calls in any choice of an answer."""
+    body = served.answer.body if served.answer else {}
+    for choice in body.get("choices") or ():
+        for call in (choice.get("message") or {}).get("tool_calls") or ():
+            if isinstance(call, dict) and isinstance(call.get("id"), str):
+                yield call["id"]

@@ -1,0 +1,40 @@
+"""Several workers as `gearbox serve --workers` has them, over simulated tiers: `python serve_workers.py DATABASE N`.
+
+Prints its port, then serves. A file `broken` beside the database keeps new workers from starting.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from edge_server import WordEmbedder, config, plan_of
+
+from app.lifecycle import Lifecycle, Server
+from app.main import create_app
+from app.settings import Environment
+from app.wiring import open_services
+from app.workers import Supervisor, bind
+from router.catalog import Catalog
+
+EDGE = {"hold_status_s": 5, "drain_s": 0.3, "shutdown_s": 20}
+
+
+def work(database, listener, on_start):
+    if (database.parent / "broken").exists():
+        sys.exit("broken")
+    patient = config(server=EDGE, timeouts={"first_token_s": 30, "total_s": 30})
+    plan = plan_of(patient, database, Catalog.load())
+    assert plan.environment == Environment()
+    lifecycle = Lifecycle()
+    app = create_app(partial(open_services, plan, embedder=WordEmbedder()), lifecycle)
+    settings = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=EDGE["shutdown_s"])
+    Server(settings, lifecycle, EDGE["drain_s"], on_start).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    with bind("127.0.0.1", 0) as listener:
+        print(listener.getsockname()[1], flush=True)  # noqa: T201 - its only way to say where it is
+        Supervisor(partial(work, Path(sys.argv[1])), int(sys.argv[2]), listener, 25).run()

@@ -1,0 +1,245 @@
+"""Metrics, log lines and spans: complete, bounded, and silent about what was asked."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import structlog
+from edge_server import EASY, config, plan_of, serving
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from test_keys_feedback_health import client_of
+from test_money import samples
+from test_request_headers import HARD, chat
+
+from app.request_log import RequestLog
+from app.tracing import Tracing
+
+ROOT = Path(__file__).parents[2]
+#: wire.md, Metrics.
+WANTED = {
+    "gearbox_requests_total": {"policy", "tier", "outcome"},
+    "gearbox_request_duration_seconds": None,
+    "gearbox_overhead_seconds": None,
+    "gearbox_time_to_first_token_seconds": None,
+    "gearbox_attempts_total": {"tier", "verdict"},
+    "gearbox_escalations_total": {"from", "to", "why"},
+    "gearbox_start_tier_total": {"tier"},
+    "gearbox_tokens_total": {"tier", "kind"},
+    "gearbox_cost_usd_total": {"tier", "purpose"},
+    "gearbox_baseline_usd_total": set(),
+    "gearbox_budget_stops_total": {"scope"},
+    "gearbox_upstream_errors_total": {"tier", "kind"},
+    "gearbox_judge_outcomes_total": {"tier", "verdict", "truth"},
+    "gearbox_store_backlog": set(),
+    "gearbox_index_size": set(),
+}
+
+
+@pytest.fixture
+def measured(serve):
+    gearbox = serve()
+    with client_of(gearbox, "") as http:
+        told = chat(http)
+        chat(http, question=HARD, stream=True)
+        chat(http, {"x-gearbox-budget-usd": "0.0003"})
+        chat(http, simulate=dict.fromkeys(("small", "medium", "large"), "bad_request"))
+        chat(http, simulate=dict.fromkeys(("small", "medium", "large"), "server_error"))
+        chat(http, model="no-such-model-at-all")
+        http.post("/v1/feedback", json={"id": told.headers["x-request-id"], "valid": False})
+        yield http.get("/metrics").text
+
+
+def test_every_metric_of_the_list_is_there_with_its_labels_and_a_help_text(measured):
+    for name, labels in WANTED.items():
+        found = re.findall(rf"^{name}(?:_bucket|_count)?(?:\{{([^}}]*)\}})? ", measured, re.MULTILINE)
+        assert found, name
+        if labels is not None:
+            assert set(re.findall(r"(\w+)=", found[0])) == labels, name
+        assert re.search(rf"^# HELP {name} \S", measured, re.MULTILINE), name
+
+
+def test_durations_fit_from_ten_milliseconds_to_ten_minutes(measured):
+    edges = re.findall(r'gearbox_request_duration_seconds_bucket\{le="([^"]+)"', measured)
+    assert (float(edges[0]), float(edges[-2])) == (0.01, 600.0)
+
+
+def test_gauges_are_read_at_the_scrape(measured):
+    assert samples(measured, "gearbox_index_size")[""] >= 2
+    assert samples(measured, "gearbox_store_backlog")[""] == 0
+
+
+def test_feedback_counts_the_judges_error(measured):
+    assert samples(measured, "gearbox_judge_outcomes") == {'{tier="small",truth="wrong",verdict="valid"}': 1}
+
+
+def test_no_name_that_a_client_or_vendor_made_up_is_a_label(measured):
+    assert "no-such-model" not in measured
+    kinds = set(re.findall(r'gearbox_upstream_errors_total\{kind="([^"]+)"', measured))
+    classes = {
+        node.name
+        for node in ast.walk(ast.parse((ROOT / "router/errors.py").read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert kinds
+    assert kinds <= classes
+
+
+# logs
+
+
+def lines(serve, **server):
+    gearbox = serve(server={"hold_status_s": 5, **server})
+    with structlog.testing.capture_logs() as logged, client_of(gearbox, "") as http:
+        ids = [chat(http, question=question).headers["x-request-id"] for question in (EASY, HARD)]
+        failed = chat(http, simulate=dict.fromkeys(("small", "medium", "large"), "server_error"))
+    return [line for line in logged if line["event"] == "request"], [*ids, failed.headers["x-request-id"]], logged
+
+
+def test_each_request_is_one_line_with_id_tiers_cost_and_why(serve):
+    told, ids, _ = lines(serve)
+    assert [line["id"] for line in told] == ids
+    easy, hard, failed = told
+    assert (easy["tier"], easy["attempts"], easy["outcome"]) == ("small", "small:valid", "served")
+    assert hard["start_tier"] == "small"
+    assert re.fullmatch(r"0\.\d{9}", easy["cost_usd"])
+    assert failed["error"] == "UpstreamUnavailable"
+    assert all(line["why"] for line in told)
+
+
+def test_no_prompt_is_logged_unless_asked_for(serve):
+    _, _, logged = lines(serve)
+    assert EASY not in repr(logged)
+    assert HARD not in repr(logged)
+
+
+def test_prompts_are_logged_where_the_operator_asks(serve):
+    told, _, _ = lines(serve, log_prompts=True)
+    assert [line["question"] for line in told][:2] == [EASY, HARD]
+    assert RequestLog(prompts=False)
+
+
+# traces
+
+
+class Collector:
+    """An OTLP endpoint on loopback."""
+
+    def __init__(self):
+        self.spans = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    import gzip  # noqa: PLC0415 - the exporter's choice
+
+                    body = gzip.decompress(body)
+                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                    for scope in resource.scope_spans:
+                        collector.spans += scope.spans
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def collector():
+    running = Collector()
+    yield running
+    running.close()
+
+
+def attributes(span):
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
+
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.fixture
+def traced(catalog, tmp_path, collector):
+    tracing = Tracing(collector.url)
+    database = tmp_path / "gearbox.db"
+    with (
+        serving(plan_of(config(), database, catalog), database, tracing=tracing) as gearbox,
+        client_of(gearbox, "") as http,
+    ):
+        told = chat(http, {"traceparent": f"00-{TRACE}-{PARENT}-01"}, HARD)
+        chat(http, simulate=dict.fromkeys(("small", "medium", "large"), "server_error"))
+        http.get("/health/live")
+    tracing.close()
+    return told, collector.spans
+
+
+def test_a_request_is_one_span_under_the_callers_with_one_below_for_each_call(traced):
+    told, spans = traced
+    mine = [span for span in spans if span.trace_id.hex() == TRACE]
+    (root,) = [span for span in mine if span.parent_span_id.hex() == PARENT]
+    assert root.name == "POST /v1/chat/completions"
+    facts = attributes(root)
+    assert facts["gearbox.request.id"] == told.headers["x-request-id"]
+    assert facts["gearbox.attempts"] == told.headers["x-gearbox-attempts"]
+    assert f"{facts['gearbox.cost_usd']:.9f}" == told.headers["x-gearbox-cost-usd"]
+    calls = [span for span in mine if span.parent_span_id == root.span_id]
+    assert len(calls) == len(mine) - 1
+    assert {attributes(span)["gearbox.purpose"] for span in calls} == {"generate", "judge"}
+    first = attributes(min(calls, key=lambda span: span.start_time_unix_nano))
+    assert first["gen_ai.request.model"] == "small"
+    assert first["gen_ai.usage.input_tokens"] > 0
+    assert (first["gen_ai.operation.name"], first["gearbox.tier"]) == ("chat", "small")
+
+
+def test_a_failed_call_says_so_and_health_is_not_traced(traced):
+    _, spans = traced
+    failed = [span for span in spans if attributes(span).get("error.type") == "UpstreamUnavailable"]
+    assert failed
+    assert all(span.status.code == 2 for span in failed)
+    assert not any("health" in span.name for span in spans)
+
+
+def test_no_prompt_and_no_answer_is_in_a_span(traced):
+    _, spans = traced
+    assert HARD not in "".join(map(str, spans))
+
+
+async def test_each_calls_own_context_goes_upstream(collector, catalog, tmp_path):
+    from router.ports import ChatCall, Reply  # noqa: PLC0415 - for this one fake
+
+    class Model:
+        async def chat(self, call, live=None):
+            self.trace = dict(call.trace)
+            return Reply({"choices": []}, (), None, 0.1, None)
+
+    tracing, model = Tracing(collector.url), Model()
+    plan = plan_of(config(), tmp_path / "x.db", catalog)
+    (endpoint, *_) = plan.ladder.endpoints.values()
+    await tracing.model(model, "small", endpoint).chat(ChatCall({}, stream=False, hint="judge; of=x"))
+    tracing.close()
+    (span,) = collector.spans
+    assert model.trace["traceparent"].rpartition("-")[0] == f"00-{span.trace_id.hex()}-{span.span_id.hex()}"
+    assert attributes(span)["gearbox.purpose"] == "judge"
+
+
+def test_without_an_endpoint_opentelemetry_is_not_even_imported():
+    code = "import sys, app.serve, app.main, app.wiring; print([n for n in sys.modules if 'opentelemetry.sdk' in n])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,97 @@
+"""The deployment files are what Kubernetes and Compose accept, and agree with each other and with the configuration."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from app import config_file
+from app.config_file import Policies
+from app.settings import Variables
+from cascade import registry
+from router.catalog import Catalog
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+SECRETS = {
+    "OPENAI_API_KEY": "sk-x",
+    "GEARBOX_KEY": "sk-y",
+    "GEARBOX_STORE_URL": "postgresql+asyncpg://gearbox:x@postgres/gearbox",
+    "GEARBOX_REDIS_URL": "redis://redis:6379/0",
+}
+
+
+def documents(path):
+    return [each for each in yaml.safe_load_all(path.read_text()) if each]
+
+
+def objects(kind):
+    return [each for path in MANIFESTS for each in documents(path) if each["kind"] == kind]
+
+
+def loaded(text):
+    policies = Policies(registry.names(), registry.validate)
+    return config_file.read(
+        text, "gearbox.yaml", Variables(SECRETS), Catalog.load(), policies, datetime.now(UTC).date()
+    ).config
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((DEPLOY / "compose.scale.yaml").read_text())
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_kubernetes_accepts_the_manifest(path):
+    for each in documents(path):
+        kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_every_kind_that_a_deployment_needs_is_there():
+    kinds = {each["kind"] for path in MANIFESTS for each in documents(path)}
+    assert {"StatefulSet", "HorizontalPodAutoscaler", "Secret", "ConfigMap", "Service", "PodDisruptionBudget"} <= kinds
+
+
+def test_both_configurations_are_accepted_and_the_same():
+    (kept,) = objects("ConfigMap")
+    in_kubernetes, in_compose = loaded(kept["data"]["gearbox.yaml"]), loaded((DEPLOY / "gearbox.yaml").read_text())
+    assert in_kubernetes == in_compose
+
+
+def test_nobody_is_killed_before_its_answers_are_finished(compose):
+    server = loaded((DEPLOY / "gearbox.yaml").read_text()).server
+    needed = server.drain_s + server.shutdown_s + server.linger_s
+    (pods,) = objects("StatefulSet")
+    assert pods["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed
+    for name in ("gearbox-1", "gearbox-2", "balancer"):
+        assert int(compose["services"][name]["stop_grace_period"].removesuffix("s")) > needed
+
+
+def test_readiness_is_asked_more_often_than_draining_lasts():
+    server = loaded((DEPLOY / "gearbox.yaml").read_text()).server
+    (pods,) = objects("StatefulSet")
+    (container,) = pods["spec"]["template"]["spec"]["containers"]
+    probe = container["readinessProbe"]
+    assert probe["httpGet"]["path"] == "/health/ready"
+    assert (probe["periodSeconds"] + probe["timeoutSeconds"]) * probe["failureThreshold"] < server.drain_s
+
+
+def test_every_secret_that_the_configuration_reads_is_given(compose):
+    (secret,) = objects("Secret")
+    assert set(secret["stringData"]) == set(SECRETS)
+    assert set(compose["services"]["gearbox-1"]["environment"]) == set(SECRETS)
+
+
+def test_each_replica_has_a_journal_of_its_own(compose):
+    homes = [compose["services"][name]["volumes"][-1] for name in ("gearbox-1", "gearbox-2")]
+    assert homes == ["data-1:/data", "data-2:/data"]
+    assert loaded((DEPLOY / "gearbox.yaml").read_text()).store.journal == "/data/journal"
+
+
+def test_no_secret_stands_in_a_file():
+    (secret,) = objects("Secret")
+    assert [value for name, value in secret["stringData"].items() if not name.endswith("_URL")] == ["", ""]
