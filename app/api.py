@@ -39,7 +39,7 @@ async def chat_completions(http: Request) -> Response:
     request = await chat_request(http, services, http.state.request_id)
     run = services.desk.start(request)
     if request.stream:
-        writer = EventWriter(request, services.extras)
+        writer = EventWriter(run.request, services.extras)
         return EventResponse(run, services.desk, writer, services.hold_status_s)
     return await whole_response(run, services.desk, services.extras, http.receive)
 
@@ -56,7 +56,7 @@ async def route(http: Request) -> Response:
 async def models(http: Request) -> Response:
     """Policies, tiers and aliases."""
     services = services_of(http)
-    services.keys.identify(http.headers)
+    await services.keys.identify(http.headers)
     return json_response(200, model_list(services.names, services.started_at))
 
 
@@ -64,7 +64,7 @@ async def models(http: Request) -> Response:
 async def model(http: Request, model: str) -> Response:
     """One of them."""
     services = services_of(http)
-    services.keys.identify(http.headers)
+    await services.keys.identify(http.headers)
     services.names.resolve(model)
     return json_response(200, model_object(model, services.started_at))
 
@@ -73,7 +73,7 @@ async def model(http: Request, model: str) -> Response:
 async def decision(http: Request, decision_id: str) -> Response:
     """The whole story of one request."""
     services = services_of(http)
-    caller = services.keys.identify(http.headers)
+    caller = await services.keys.identify(http.headers)
     story = await services.history.decision(own_id(decision_id), caller)
     if story is None:
         raise NotFound(f"no decision {decision_id[:80]!r} here for this key", param="id")
@@ -84,7 +84,7 @@ async def decision(http: Request, decision_id: str) -> Response:
 async def give_feedback(http: Request) -> Response:
     """A real label for the tier that answered."""
     services = services_of(http)
-    caller = services.keys.identify(http.headers)
+    caller = await services.keys.identify(http.headers)
     request_id, score, by, note = feedback(parse_object(await read_body(http, services.max_body_bytes)))
     given = await services.history.feedback(request_id, caller, score, by or caller.key_id, note)
     if given is None:

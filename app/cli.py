@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from app import cli_lab, cli_money
+from app import cli_lab, cli_money, keys_cli
 from app.skills_cli import skills
 from router import __version__
 from router.errors import ConfigError
@@ -24,6 +24,7 @@ imports = typer.Typer(
     help="Take over another proxy's configuration, or what is known of past questions.", no_args_is_help=True
 )
 app.add_typer(imports, name="import")
+app.add_typer(keys_cli.app)
 app.add_typer(skills, name="skills")
 _Config = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from app import config_lines, litellm_config, verifiers
+from app.headers import DEFAULTABLE
 from app.settings import Config
 from router.endpoints import is_vendor_host
 from router.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
     from app.config_lines import Document
-    from app.settings import DeploymentConfig, Variables
+    from app.settings import BudgetConfig, DeploymentConfig, Variables
     from router.catalog import Catalog
 
 _ENVIRON = "os.environ/"
@@ -271,6 +272,7 @@ def _faults(config: Config, policies: Policies) -> Iterator[tuple[tuple[str | in
     yield from _alias_faults(config, policies)
     yield from _policy_faults(config, policies)
     yield from _key_faults(config)
+    yield from _budget_faults(config)
     yield from _address_faults(config)
     yield from verifiers.faults(config.verifiers)
 
@@ -362,6 +364,32 @@ def _key_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
             if value is not None and value in seen:
                 yield ("keys", place, word), f"this {word} stands above already: each is given once"
             seen.add(value or "")
+
+
+def _budget_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    yield from _periods_twice(("budgets",), [(each.per, each.team or "") for each in config.budgets])
+    for place, key in enumerate(config.keys):
+        yield from _periods_twice(("keys", place, "budgets"), [(each.per, "") for each in key.budgets])
+        for name in sorted(set(key.headers) - set(DEFAULTABLE)):
+            yield ("keys", place, "headers", name), f"is no header with a default; those are {', '.join(DEFAULTABLE)}"
+        yield from _empty_budgets(("keys", place, "budgets"), key.budgets)
+    yield from _empty_budgets(("budgets",), config.budgets)
+
+
+def _empty_budgets(
+    path: tuple[str | int, ...], given: Sequence[BudgetConfig]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for place, each in enumerate(given):
+        if each.usd is None and each.soft_usd is None:
+            yield (*path, place), "give `usd`, `soft_usd` or both"
+
+
+def _periods_twice(
+    path: tuple[str | int, ...], given: list[tuple[str, str]]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for place, each in enumerate(given):
+        if each in given[:place]:
+            yield (*path, place, "per"), f"a budget per {each[0]} stands above already: one for each period"
 
 
 def _address_faults(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -61,7 +61,7 @@ async def asset(name: str) -> Response:
 @router.get("/v1/dashboard/summary")
 async def summary(http: Request) -> Response:
     """Sums of the caller's team (an admin's: of all) since `since`, today by default."""
-    services, caller = _caller(http)
+    services, caller = await _caller(http)
     span = _span(http, caller)
     hourly = span.until - span.since <= _TWO_DAYS
     by_time = By.HOUR if hourly else By.DAY
@@ -88,14 +88,14 @@ async def summary(http: Request) -> Response:
 @router.get("/v1/dashboard/requests")
 async def requests(http: Request) -> Response:
     """The caller's team's newest requests, the newest first, at most `limit`."""
-    services, caller = _caller(http)
+    services, caller = await _caller(http)
     rows = await services.reports.latest(_span(http, caller), _limit(http))
     return json_response(200, {"object": "list", "data": [_row(row) for row in rows]})
 
 
-def _caller(http: Request) -> tuple[Services, Caller]:
+async def _caller(http: Request) -> tuple[Services, Caller]:
     services: Services = http.app.state.services
-    return services, services.keys.identify(http.headers)
+    return services, await services.keys.identify(http.headers)
 
 
 def _span(http: Request, caller: Caller) -> Span:

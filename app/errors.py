@@ -14,6 +14,7 @@ from router.errors import GearboxError, UpstreamRejected
 #: error -> (status, OpenAI's `type`); the first entry that matches counts, so the special stands before the general.
 _TABLE: tuple[tuple[type[GearboxError], int, str], ...] = (
     (errors.Unauthorized, 401, "invalid_request_error"),
+    (errors.Forbidden, 403, "invalid_request_error"),
     (errors.ModelNotFound, 404, "invalid_request_error"),
     (errors.NotFound, 404, "invalid_request_error"),
     (errors.TooLarge, 413, "invalid_request_error"),

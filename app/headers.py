@@ -21,6 +21,7 @@ PREFIX = "x-gearbox-"
 _MAX_USD = Decimal(1_000_000)
 _MAX_TAGS = 16
 _MAX_SHOWN = 80
+_LONGEST_COUNT = 4
 _TAG_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAX_TAG_VALUE = 256
 _PLAIN = re.compile(r"[\x21-\x7e]{1,255}")
@@ -111,6 +112,11 @@ def _plain(name: str, text: str) -> str:
     return text
 
 
+def _retry_count(name: str, text: str) -> int:  # noqa: ARG001 - as the others
+    """OpenAI's SDK counts its own tries; anything else there is not ours to refuse."""
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_COUNT else 0
+
+
 def _tags(name: str, text: str) -> dict[str, str]:
     wanted = f"at most {_MAX_TAGS} pairs such as app=search,feature=faq (names: letters, digits, _ . -)"
     pairs = [pair.strip() for pair in text.split(",") if pair.strip()]
@@ -142,4 +148,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "x-gearbox-store": ("store", _on_off),
     "x-gearbox-cache": ("cache", _on_off),
     "idempotency-key": ("idempotency_key", _plain),
+    "x-stainless-retry-count": ("retry_count", _retry_count),
 }
+#: Headers that a key may have defaults for; the request's own wins.
+DEFAULTABLE = tuple(sorted(name for name in (*_READERS, *_ELSEWHERE) if name.startswith(PREFIX)))

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import dashboard
+from app.admin_routes import router as admin_router
 from app.api import router
 from app.errors import error_body
 from app.lifecycle import FarewellHeader, Lifecycle
@@ -58,6 +59,7 @@ def create_app(
     )
     app.state.lifecycle = lifecycle
     app.include_router(router)
+    app.include_router(admin_router)
     app.include_router(more_routes)
     app.include_router(dashboard.router)
     app.add_exception_handler(GearboxError, _gearbox_error)

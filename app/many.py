@@ -31,6 +31,7 @@ async def answered_together(
     shape: Callable[[Sequence[Outcome]], dict[str, Any]],
 ) -> Response:
     """Run them all and answer with one body, or with the first error in their order."""
+    requests = [_own_key(request, place) for place, request in enumerate(requests)]
     runs: list[LiveRun] = []
     working = asyncio.create_task(_all(requests, desk, runs))
     watcher = asyncio.create_task(until_gone(receive))
@@ -50,6 +51,14 @@ async def answered_together(
     if failed is not None and failed.error is not None:
         return error_response(failed.error, requests[0].id, failed)
     return telling(json_response(200, shape(outcomes), total_headers(outcomes)), desk, runs)
+
+
+def _own_key(request: Request, place: int) -> Request:
+    """One idempotency key for all of them is one for each."""
+    key = request.wishes.idempotency_key
+    if key is None:
+        return request
+    return replace(request, wishes=replace(request.wishes, idempotency_key=f"{key}#{place}"))
 
 
 async def _all(requests: Sequence[Request], desk: Desk, runs: list[LiveRun]) -> list[Outcome]:

@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 from app.reports import outcome_word
-from router.domain import Purpose, Stop
+from router.domain import CostSource, Purpose, Stop
 from router.pricing import NANOUSD_PER_USD
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ class Metrics:
         self._cost = self._counter(f"cost{_NANO}", "Money spent, USD", "tier", "purpose")
         self._baseline = self._counter(f"baseline{_NANO}", "What the top tier alone would have cost, USD")
         self._stops = self._counter("budget_stops", "Requests ended early by a budget", "scope")
+        self._soft = self._counter("budget_soft", "Requests served above a budget's soft limit", "scope")
+        self._cache = self._counter("cache", "Requests by what the response cache and joins had for them", "result")
+        self.redis_away = self._gauge("redis_away", "1 while Redis is configured and does not answer", "livemax")
         self._upstream_errors = self._counter(
             "upstream_errors", "Rungs that gave no answer, by our name of the failure", "tier", "kind"
         )
@@ -85,6 +88,7 @@ class Metrics:
         policy = outcome.request.policy
         word = outcome_word(outcome)
         self._requests.labels(policy, served.tier if served else _NONE, word).inc()
+        self._cache.labels(outcome.cache).inc()
         self._duration.labels(policy).observe(outcome.latency_s)
         self._overhead.observe(outcome.overhead_s)
         if outcome.start_tier is not None:
@@ -100,8 +104,7 @@ class Metrics:
                 if call.error is not None:  # an embedding request that failed has no attempt to say so
                     self._upstream_errors.labels(call.tier, outcome.error.code or type(outcome.error).__name__).inc()
         self._baseline.inc(outcome.baseline_nanousd or 0)
-        if outcome.delivered.stopped is Stop.BUDGET:
-            self._stops.labels("request").inc()
+        self._budgets(outcome)
 
     def observe_late(self, late: Afterwards) -> None:
         """Count what was spent after an answer; the attempt itself was counted as the client was told."""
@@ -122,6 +125,14 @@ class Metrics:
             MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(_InUsd(registry)), CONTENT_TYPE_LATEST
 
+    def _budgets(self, outcome: Outcome) -> None:
+        if outcome.denied is not None:
+            self._stops.labels(getattr(outcome.denied, "scope", None) or "ledger").inc()
+        elif outcome.delivered.stopped is Stop.BUDGET:
+            self._stops.labels("request").inc()
+        for budget in outcome.soft_reached:
+            self._soft.labels(budget.partition(":")[0]).inc()
+
     def _attempt(self, attempt: Attempt) -> None:
         self._attempts.labels(attempt.tier, attempt.verdict).inc()
         self._checked(attempt.checks)
@@ -136,7 +147,7 @@ class Metrics:
         self._cost.labels(call.tier, call.purpose).inc(call.cost_nanousd or 0)
         if call.ttft_s is not None and call.purpose is Purpose.GENERATE:
             self._ttft.labels(call.tier).observe(call.ttft_s)
-        if call.usage is None:
+        if call.usage is None or call.cost_source is CostSource.CACHE:
             return
         kinds = {
             "prompt": call.usage.prompt_tokens,

@@ -36,7 +36,7 @@ async def legacy_completions(http: Request) -> Response:
         )
     run = services.desk.start(request)
     if request.stream:
-        writer = completions.TextWriter(request, services.extras)
+        writer = completions.TextWriter(run.request, services.extras)
         return EventResponse(run, services.desk, writer, services.hold_status_s)
     return await whole_response(run, services.desk, services.extras, http.receive, completions.whole)
 
@@ -49,7 +49,7 @@ async def responses(http: Request) -> Response:
     request = routed(http, services, caller, responses_request.chat(asked), http.state.request_id)
     run = services.desk.start(request)
     if request.stream:
-        writer = ResponseWriter(request, services.extras, asked)
+        writer = ResponseWriter(run.request, services.extras, asked)
         return EventResponse(run, services.desk, writer, services.hold_status_s)
     shape = partial(responses_reply.whole, asked)
     return await whole_response(run, services.desk, services.extras, http.receive, shape)

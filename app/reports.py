@@ -51,7 +51,8 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "saved-usd": outcome.saved_nanousd,
         "budget-left-usd": _left(outcome),
         "stopped": outcome.delivered.stopped,
-        "cache": "miss",
+        "soft-limit": ",".join(outcome.soft_reached) or None,
+        "cache": outcome.cache,
         "overhead-ms": round(outcome.overhead_s * 1000, 3),
     }
     return {name: value for name, value in told.items() if value is not None}

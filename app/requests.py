@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from app.bodies import check_chat, parse_object
 from app.headers import wishes
+from cascade.always import ALWAYS
 from cascade.registry import meaning
 from router.domain import Request
-from router.errors import RequestError, TooLarge
+from router.errors import Forbidden, RequestError, TooLarge
 from router.questions import question_text
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ async def identified(http: HttpRequest, services: Services) -> tuple[Caller, dic
     Raises:
         RequestError: the key is missing or unknown, or the body no JSON object.
     """
-    caller = services.keys.identify(http.headers)
+    caller = await services.keys.identify(http.headers)
     return caller, parse_object(await read_body(http, services.max_body_bytes))
 
 
@@ -70,16 +71,17 @@ def routed(http: HttpRequest, services: Services, caller: Caller, chat: dict[str
     """A checked chat body as a request of this caller.
 
     Raises:
-        RequestError: a header or the model is unknown or wrong.
+        RequestError: a header or the model is unknown or wrong, or not for this key.
     """
+    headers = {**caller.headers, **http.headers}
     return Request(
         id=request_id,
         received_at=time.time(),
         body=chat,
-        policy=meaning(_policy(http.headers, chat, services)),
+        policy=meaning(_policy(headers, chat, services, caller)),
         question=question_text(chat["messages"]),
         caller=caller,
-        wishes=wishes(http.headers),
+        wishes=wishes(headers),
         asked_model=chat["model"],
     )
 
@@ -113,10 +115,26 @@ def feedback(body: Mapping[str, Any]) -> tuple[str, float, str, str]:
     return own_id(request_id), value, body.get("by") or "", body.get("note") or ""
 
 
-def _policy(headers: Mapping[str, str], body: Mapping[str, Any], services: Services) -> str:
-    """`model` chooses, `x-gearbox-policy` overrides; the model must be known all the same."""
+def _policy(headers: Mapping[str, str], body: Mapping[str, Any], services: Services, caller: Caller) -> str:
+    """`model` chooses, `x-gearbox-policy` overrides; the model must be known all the same, and the key allow it."""
     chosen = services.names.resolve(body["model"])
     wanted = headers.get("x-gearbox-policy")
-    if wanted is None:
-        return chosen
-    return services.names.policy(wanted.strip())
+    if wanted is not None:
+        chosen = services.names.policy(wanted.strip())
+    check_allowed(chosen, caller)
+    return chosen
+
+
+def check_allowed(policy: str, caller: Caller) -> None:
+    """Refuse a policy or tier that the caller's key may not use.
+
+    Raises:
+        Forbidden: the message says which it may.
+    """
+    if policy.startswith(ALWAYS):
+        kind, name, allowed = "tier", policy.removeprefix(ALWAYS), caller.tiers
+    else:
+        kind, name, allowed = "policy", policy, caller.policies
+    if allowed is not None and name not in allowed and meaning(name) not in allowed:
+        may = ", ".join(sorted(allowed))
+        raise Forbidden(f"this key may not use the {kind} {name}; it may use: {may}", param="model")

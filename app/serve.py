@@ -46,7 +46,7 @@ def serve(
     plan, variables = _plan(config)
     environment = plan.environment
     address, number = host or environment.host, environment.port if port is None else port
-    check_exposure(address, has_keys=bool(plan.config.keys), open_to_anyone=open_to_anyone)
+    check_exposure(address, has_keys=bool(plan.config.keys or plan.config.master_key), open_to_anyone=open_to_anyone)
     check_profile(plan)
     announce(plan, address, number, Console(stderr=True, highlight=False))
     count = environment.workers if workers is None else workers

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from app.aliases import ModelNames
-    from app.auth import StaticKeys
+    from app.auth import KeyRing
+    from app.key_desk import KeyDesk
     from app.live import Desk
     from app.metrics import Metrics
     from app.reports import Extras
@@ -34,7 +35,8 @@ class Services:
     history: History
     reports: Reports
     starter: Starter
-    keys: StaticKeys
+    keys: KeyRing
+    admin: KeyDesk
     names: ModelNames
     ladder: Sequence[Tier]
     metrics: Metrics

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Capability: TypeAlias = Literal["tools", "vision", "audio", "json_schema", "n", "logprobs", "reasoning"]
 Usd: TypeAlias = Annotated[float, Field(ge=0, le=1_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=86_400)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Days: TypeAlias = Annotated[float, Field(gt=0, le=36_500)]
 Tokens: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -115,13 +116,43 @@ class PolicyConfig(BaseModel):
         return {name: values or {} for name, values in (self.__pydantic_extra__ or {}).items()}
 
 
+class BudgetConfig(Section):
+    """Dollars in a period (UTC): at `usd` calls are refused, at `soft_usd` the caller is told."""
+
+    per: Literal["day", "week", "month", "total"]
+    usd: Usd | None = None
+    soft_usd: Usd | None = None
+
+
+class SharedBudgetConfig(BudgetConfig):
+    """A team's budget; without a team everybody's."""
+
+    team: Text | None = None
+
+
+class KeyLimitsConfig(Section):
+    """How much a key may do at once; what is left out is not limited."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrent_requests: Count | None = None
+
+
 class KeyConfig(Section):
-    """A static key that clients use. `id` names it in the store and in logs; default: its team and place."""
+    """A static key that clients use. `id` names it in the store and in logs; default: its team and place.
+
+    `policies` and `tiers` are the only ones it may use, left out = all; `headers` its defaults for `x-gearbox-*`.
+    """
 
     key: Annotated[SecretStr, Field(min_length=1)]
     team: Text = "default"
     id: Text | None = None
     admin: bool = False
+    policies: tuple[Text, ...] | None = None
+    tiers: tuple[Text, ...] | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    limits: KeyLimitsConfig = KeyLimitsConfig()
+    budgets: tuple[BudgetConfig, ...] = ()
 
 
 class StoreConfig(Section):
@@ -256,6 +287,24 @@ class LimitsConfig(Section):
     default_max_output_tokens: Tokens = 4096
 
 
+class LedgerConfig(Section):
+    """`ahead_usd`: the most a worker borrows of a budget beyond its open calls, and so what its death costs at most.
+
+    `mixed_configs`: what happens where workers with other prices, keys or budgets share the ledger.
+    """
+
+    ahead_usd: Usd = 0.05
+    mixed_configs: Literal["refuse", "warn"] = "refuse"
+
+
+class CacheConfig(Section):
+    """The response cache, off without `ttl_s`; per team unless `shared`. `max_mb` bounds the one in memory."""
+
+    ttl_s: Annotated[float, Field(gt=0, le=31_536_000)] | None = None
+    shared: bool = False
+    max_mb: Annotated[float, Field(gt=0, le=65_536)] = 64
+
+
 class Config(Section):
     """The whole of `gearbox.yaml`."""
 
@@ -263,6 +312,10 @@ class Config(Section):
     aliases: dict[str, Text] = Field(default_factory=dict)
     policy: PolicyConfig = PolicyConfig()
     keys: tuple[KeyConfig, ...] = ()
+    master_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    budgets: tuple[SharedBudgetConfig, ...] = ()
+    ledger: LedgerConfig = LedgerConfig()
+    cache: CacheConfig = CacheConfig()
     store: StoreConfig = StoreConfig()
     index: IndexConfig = IndexConfig()
     redis: RedisConfig = RedisConfig()

@@ -119,7 +119,9 @@ def _criticised(
         f"{len(samples)} answers, critic {tier.name}, budget {wanted.budget_usd:g} USD, of which "
         f"{nanousd_to_usd(journal.spent_nanousd):.4f} are spent"
     )
-    done = asyncio.run(_round(plan, tier, Purse(budget, journal.spent_nanousd), journal, samples, console))
+    done = asyncio.run(
+        _round(plan, tier, Purse(budget, spent_nanousd=journal.spent_nanousd), journal, samples, console)
+    )
     findings = [finding for sample in samples if (finding := journal.finding(sample)) is not None]
     if done.unusable:
         console.print(f"{done.unusable} replies of the critic were unusable and are left out")

@@ -14,13 +14,14 @@ from httpx_aiohttp import AiohttpTransport
 
 from app import verifiers
 from app.aliases import ModelNames
-from app.auth import StaticKeys
+from app.key_desk import KeyDesk
 from app.live import Desk
 from app.metrics import Metrics
 from app.reports import Extras
 from app.request_log import RequestLog
 from app.services import Services
 from app.store import follow, open_history, open_index, watch
+from app.wiring_money import open_money
 from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
 from cascade.checks.command import AT_ONCE
@@ -95,6 +96,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics(plan.environment.prometheus_folder)
+    money = await open_money(plan, stack, metrics)
     look_at_gauges = watch(history, neighbours, metrics, stack)
     observers: list[Observer] = [
         metrics,
@@ -111,9 +113,12 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         knowledge=knowledge,
         conversations=await _conversations(config, history),
         judge_fails_open=config.judge.fail == "open",
+        ledger=money.ledger,
+        default_output_tokens=config.limits.default_max_output_tokens,
+        cache=money.cache,
         optimistic_from=config.stream.optimistic_from,
     )
-    desk = Desk(engine, config.server.linger_s)
+    desk = Desk(engine, config.server.linger_s, money.shared)
     stack.push_async_callback(desk.drain)
     return Services(
         engine=engine,
@@ -122,7 +127,8 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         history=history,
         reports=Reports(sql.engine, second_best(ladder.tiers)),
         starter=starter,
-        keys=StaticKeys(config.keys),
+        keys=money.keys,
+        admin=KeyDesk(money.directory, money.bank, money.keys.refresh),
         names=ModelNames(registry.names(), tuple(tiers), ladder.aliases),
         ladder=ladder.tiers,
         metrics=metrics,
@@ -130,7 +136,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         max_body_bytes=int(config.server.max_body_mb * 1024 * 1024),
         hold_status_s=config.server.hold_status_s,
         checks={"store": history.ready, "embedding": embedder.ping},
-        notes=history.notes,
+        notes=lambda: {**history.notes(), **money.notes()},
         look_at_gauges=look_at_gauges,
         close=stack.aclose,
         started_at=time.time(),

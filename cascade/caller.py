@@ -14,7 +14,17 @@ import stamina
 
 from cascade.quotes import Quote, Size, quote, with_limit
 from router.domain import Call, CostSource, Purpose
-from router.errors import GearboxError, Retry, UpstreamError, UpstreamRateLimited, UpstreamUnavailable
+from router.errors import (
+    GearboxError,
+    QuotaSpent,
+    RateLimited,
+    RequestError,
+    Retry,
+    StoreUnavailable,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
+)
 from router.ports import ChatCall
 from router.pricing import Usage, cost_nanousd, estimate_tokens
 
@@ -23,7 +33,8 @@ if TYPE_CHECKING:
 
     from cascade.brake import Brake
     from cascade.deployments import Deployments
-    from cascade.purse import Purse
+    from cascade.purse import Purse, Reserved
+    from cascade.quotes import Means
     from router.domain import Deployment, Tier
     from router.ports import ChatModel, ChunkSink, Reply
 
@@ -72,8 +83,10 @@ class Spoken:
     streamed: bool = False
 
 
-class Unpaid(GearboxError):
-    """The purse does not pay for this call: no call was made."""
+class Unpaid(RequestError):
+    """The request's cap does not pay for this call, or a call without a price cannot be bounded: none was made."""
+
+    code = "unboundable_cost"
 
 
 class _Halted(Exception):
@@ -121,7 +134,7 @@ class Caller:
         except _Halted:
             halted = UpstreamUnavailable(f"{errand.tier.name}: stopped before another try")
             return tries.spoken(error=tries.error or halted)
-        except Unpaid as error:
+        except (Unpaid, QuotaSpent, RateLimited, StoreUnavailable) as error:
             return tries.spoken(error=tries.error or error)
         except UpstreamError as error:
             return tries.spoken(error=error)
@@ -130,22 +143,34 @@ class Caller:
     async def _try(self, errand: Errand, purse: Purse, tries: _Tries) -> tuple[Reply, bool]:
         if errand.brake.stop is not None:
             raise _Halted
-        offers = _offers(errand, purse.left_nanousd)
+        offers = _offers(errand, purse.means)
         if not offers:
-            raise Unpaid(f"what is left of the cap does not pay for {errand.tier.name}")
+            raise _unpaid(errand.tier, purse)
         payable = [deployment for deployment in errand.tier.deployments if deployment.id in offers]
         deployment = self._deployments.choose(payable, tries.tried, even_cooling=errand.even_cooling)
         if deployment is None:
             limited = self._deployments.limited(errand.tier)
             raise _cooling(errand.tier, self._deployments.ready_in_s(errand.tier), limited=limited)
         offer = offers[deployment.id]
-        if not purse.reserve(offer.worst_nanousd):
-            raise Unpaid(f"what is left of the cap does not pay for {errand.tier.name}")
+        reserved = await purse.reserve(offer.worst_nanousd)
+        if reserved is None:
+            raise _unpaid(errand.tier, purse)
+        if errand.brake.stop is not None:  # the client left, or the time ended, while others' reservations were open
+            purse.settle(reserved, 0)
+            raise _Halted
         tries.tried.add(deployment.id)
-        reply = await self._paid(errand, purse, tries, deployment, offer)
+        reply = await self._paid(errand, purse, tries, deployment, offer, reserved)
         return reply, offer.send_limit and offer.ours
 
-    async def _paid(self, errand: Errand, purse: Purse, tries: _Tries, deployment: Deployment, offer: Quote) -> Reply:
+    async def _paid(
+        self,
+        errand: Errand,
+        purse: Purse,
+        tries: _Tries,
+        deployment: Deployment,
+        offer: Quote,
+        reserved: Reserved,
+    ) -> Reply:
         body = with_limit(errand.body, offer.output_limit) if offer.send_limit else errand.body
         started = self._clock()
         made = unsettled = Call(
@@ -177,7 +202,7 @@ class Caller:
             # Also when cancelled: the vendor may bill what we no longer wait for, so the whole reservation is spent.
             made = replace(made, latency_s=self._clock() - started)
             tries.calls.append(made)
-            purse.settle(offer.worst_nanousd, made.cost_nanousd or 0)
+            purse.settle(reserved, made.cost_nanousd or 0)
         return reply
 
     def _patience(self, error: Exception, errand: Errand, tries: _Tries) -> bool | float:
@@ -214,10 +239,10 @@ class _Tries:
         return Spoken(tuple(self.calls), streamed=self.streamed, **result)
 
 
-def _offers(errand: Errand, left_nanousd: int | None) -> dict[str, Quote]:
+def _offers(errand: Errand, means: Means) -> dict[str, Quote]:
     """The quote of each of the tier's deployments that what is left still pays."""
     size = Size.of(errand.body)
-    quotes = {deployment.id: quote(size, deployment, left_nanousd) for deployment in errand.tier.deployments}
+    quotes = {deployment.id: quote(size, deployment, means) for deployment in errand.tier.deployments}
     return {name: offer for name, offer in quotes.items() if offer is not None}
 
 
@@ -231,6 +256,13 @@ class _Watched:
     async def chunk(self, event: Mapping[str, Any]) -> None:
         self.started = True
         await self._sink.chunk(event)
+
+
+def _unpaid(tier: Tier, purse: Purse) -> Unpaid:
+    if all(deployment.price is None for deployment in tier.deployments):
+        under = "x-gearbox-budget-usd" if purse.capped else "this key's budget"
+        return Unpaid(f"{tier.name}'s model has no price here, so {under} cannot be kept; give it one in gearbox.yaml")
+    return Unpaid(f"what is left of the cap does not pay for {tier.name}", code="budget_too_small")
 
 
 def _cooling(tier: Tier, wait_s: float, *, limited: bool) -> UpstreamError:

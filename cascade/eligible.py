@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cascade.always import ALWAYS
-from router.errors import RequestError
+from router.errors import Forbidden, RequestError
 from router.pricing import estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from router.domain import Deployment, Request, Tier
+    from router.domain import Caller, Deployment, Request, Tier
 
 _PART_NEEDS: Mapping[str, str] = {"image_url": "vision", "input_image": "vision", "input_audio": "audio"}
 
@@ -31,7 +31,7 @@ def eligible(ladder: Sequence[Tier], request: Request) -> tuple[Tier, ...]:
     Raises:
         RequestError: no rung is left; the message says which limit or need leaves none.
     """
-    limited = _within_limits(ladder, request)
+    limited = _within_limits(_allowed(ladder, request.caller), request)
     wanted = needs(request.body)
     able = _narrowed(limited, lambda deployment: not wanted & deployment.facts.lacks)
     if not able:
@@ -50,6 +50,16 @@ def _narrowed(tiers: Sequence[Tier], fits: Callable[[Deployment], bool]) -> list
     """The tiers that have a deployment that fits, each with those alone."""
     kept = [(tier, tuple(each for each in tier.deployments if fits(each))) for tier in tiers]
     return [replace(tier, deployments=deployments) for tier, deployments in kept if deployments]
+
+
+def _allowed(ladder: Sequence[Tier], caller: Caller) -> list[Tier]:
+    """The tiers that the caller's key may use."""
+    if caller.tiers is None:
+        return list(ladder)
+    allowed = [tier for tier in ladder if tier.name in caller.tiers]
+    if not allowed:
+        raise Forbidden(f"this key may use none of this server's tiers ({', '.join(tier.name for tier in ladder)})")
+    return allowed
 
 
 def _within_limits(ladder: Sequence[Tier], request: Request) -> list[Tier]:

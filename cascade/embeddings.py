@@ -86,7 +86,9 @@ class Embeddings:
             RequestError: nothing was asked and nothing recorded; the request itself must be mended.
             StoreUnavailable: the outcome could not be made durable.
         """
-        worst = self._worst_nanousd(request)
+        purse = self._engine.purse(request)
+        worst = self._worst_nanousd(request, budgeted=purse.budgeted)
+        reserved = await purse.reserve(worst)
         started = self._clock()
         embedded: Embedded | None = None
         error: UpstreamError | None = None
@@ -94,21 +96,26 @@ class Embeddings:
             embedded = await self._source.embed(request.body)
         except UpstreamError as failed:
             error = failed
-        waited = self._clock() - started
-        call = self._failed(error, worst, waited) if embedded is None else self._paid(embedded, waited)
+        finally:
+            waited = self._clock() - started
+            call = self._failed(error, worst, waited) if embedded is None else self._paid(embedded, waited)
+            # Also when cancelled: the vendor may bill what we no longer wait for.
+            cost = worst if embedded is None and error is None else call.cost_nanousd or 0
+            if reserved is not None:
+                purse.settle(reserved, cost)
         outcome = self._outcome(request, call, error, waited)
         await self._engine.record(outcome)
         return embedded, outcome
 
-    def _worst_nanousd(self, request: Request) -> int:
+    def _worst_nanousd(self, request: Request, *, budgeted: bool) -> int:
         """What it can cost at most; refused where that is more than the request's cap."""
         cap, price = request.wishes.cap_nanousd, self._source.price
         if price is None:
-            if cap is not None:
+            if cap is not None or budgeted:
+                under = "this key's budget" if cap is None else "x-gearbox-budget-usd"
                 raise RequestError(
-                    "the embedding model has no price, so x-gearbox-budget-usd cannot be kept; leave it out, or set "
-                    "embedding.input_usd_per_mtok",
-                    param="x-gearbox-budget-usd",
+                    f"the embedding model has no price, so {under} cannot be kept; set embedding.input_usd_per_mtok",
+                    param=None if cap is None else "x-gearbox-budget-usd",
                     code="unboundable_cost",
                 )
             return 0

@@ -20,7 +20,7 @@ from cascade.failures import failure
 from cascade.knowledge import Knowledge
 from cascade.modes import OPTIMISTIC_FROM, judging, owes_a_verdict
 from cascade.purse import Purse
-from cascade.quotes import check_boundable
+from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
 from router.domain import Afterwards, Outcome, Run, StreamMode, Verdict
 from router.labels import by_model, labels
 
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cascade.brake import Brake
+    from cascade.cached import ResponseCache
     from cascade.policy import Policy
     from cascade.runner import Runner
     from router.conversations import Conversations
     from router.domain import Conversation, Label, Request, Tier
-    from router.ports import History, Listener, Observer
+    from router.ports import History, Ledger, Listener, Observer
     from router.starter import Start, Starter
 
 _log = structlog.get_logger("gearbox.engine")
@@ -62,6 +63,9 @@ class Engine:
         knowledge: Knowledge | None = None,
         conversations: Conversations | None = None,
         judge_fails_open: bool = True,
+        ledger: Ledger | None = None,
+        default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
+        cache: ResponseCache | None = None,
         optimistic_from: float = OPTIMISTIC_FROM,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +81,9 @@ class Engine:
             knowledge: margins and skills; None = no policy wants any.
             conversations: where each conversation stands; None = every request is a first turn.
             judge_fails_open: see `Run`.
+            ledger: counts what callers with budgets spend; None = budgets are not kept here.
+            default_output_tokens: see `Means`.
+            cache: of responses; None = off.
             optimistic_from: see `modes.judging`.
             clock: seconds, monotonic.
         """
@@ -89,6 +96,9 @@ class Engine:
         self._knowledge = knowledge or Knowledge.of(())
         self._conversations = conversations
         self._judge_fails_open = judge_fails_open
+        self._ledger = ledger
+        self._default_output_tokens = default_output_tokens
+        self._cache = cache
         self._optimistic_from = optimistic_from
         self._clock = clock
 
@@ -100,8 +110,9 @@ class Engine:
         """
         policy = self._policies(request.policy)
         rungs = eligible(self._ladder, request)
-        if request.wishes.cap_nanousd is not None:
-            check_boundable(request.body)
+        purse = self._purse(request)
+        if purse.capped or purse.budgeted:
+            check_boundable(request.body, "x-gearbox-budget-usd" if purse.capped else "this key's budget")
         start = await self._starter.evidence(request, policy.neighbours)
         scope = self._starter.scope_of(request.caller.team)
         run = Run(
@@ -116,7 +127,7 @@ class Engine:
             judge_fails_open=self._judge_fails_open,
             quality=request.wishes.quality,
         )
-        run = self._runner.budgeted(run, request, self._purse(request))
+        run = self._runner.budgeted(run, request, purse)
         when = judging(request.wishes.stream_mode, policy, run, self._optimistic_from)
         return Prepared(policy, replace(run, judging=when), start)
 
@@ -128,6 +139,10 @@ class Engine:
             StoreUnavailable: the outcome could not be made durable.
         """
         started = self._clock()
+        key, found = await self._cached(request, started)
+        if found is not None:
+            await self._record(found, None)
+            return found
         prepared = await self.prepare(request)
         purse = self._purse(request)
         ride = await self._runner.run(request, prepared.policy, prepared.run, purse, brake, listener)
@@ -146,9 +161,13 @@ class Engine:
             embedding_model=self._starter.model,
             error=failure(request, ride.run, ride.delivered),
             client="disconnected" if brake.client_gone else "answered",
+            soft_reached=purse.soft_reached,
+            denied=purse.denied,
         )
         outcome = self._judged_by_rules(outcome)
         await self._record(outcome, prepared.policy)
+        if self._cache is not None and key is not None:
+            await self._cache.put(key, outcome)
         return outcome
 
     async def record(self, outcome: Outcome) -> None:
@@ -196,11 +215,32 @@ class Engine:
         if self._conversations is not None:
             self._conversations.rejected(request_id)
 
-    def _purse(self, request: Request) -> Purse:
-        return Purse(request.wishes.cap_nanousd)
-
     def _conversation(self, request: Request) -> Conversation | None:
         return None if self._conversations is None else self._conversations.of(request)
+
+    async def _cached(self, request: Request, started: float) -> tuple[str | None, Outcome | None]:
+        """The request's key in the response cache, and what is there."""
+        if self._cache is None:
+            return None, None
+        rungs = eligible(self._ladder, request)
+        key = self._cache.key(request, self._policies(request.policy).settings)
+        if key is None:
+            return None, None
+        return key, await self._cache.get(key, request, rungs, self._clock() - started)
+
+    def purse(self, request: Request) -> Purse:
+        """The money that this request may spend; for paid calls that no run makes (embeddings)."""
+        return self._purse(request)
+
+    def _purse(self, request: Request) -> Purse:
+        budgets = () if self._ledger is None else request.caller.budgets
+        return Purse(
+            request.wishes.cap_nanousd,
+            self._ledger,
+            budgets,
+            default_output_tokens=self._default_output_tokens,
+            clock=self._clock,
+        )
 
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:
         """Labels and baseline, which follow from the run alone."""

@@ -10,7 +10,10 @@ from router.errors import (
     BudgetTooSmall,
     ContextOverflow,
     GearboxError,
+    RequestError,
+    StoreUnavailable,
     UpstreamBadReply,
+    UpstreamError,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimeout,
@@ -21,6 +24,9 @@ from router.pricing import usd_text
 if TYPE_CHECKING:
     from router.domain import Attempt, Deliver, Request, Run
 
+#: What keeps a call from being made at all: a budget, a cap, the ledger.
+_DENIALS = (RequestError, StoreUnavailable)
+
 
 def failure(request: Request, run: Run, delivered: Deliver) -> GearboxError | None:
     """Why the delivered decision gives the client no answer; None where it gives one."""
@@ -30,6 +36,12 @@ def failure(request: Request, run: Run, delivered: Deliver) -> GearboxError | No
     if served.verdict_by == "verifier:empty":
         return UpstreamBadReply(f"{served.tier}: the upstream sent an empty answer, and no other tier had a better one")
     if delivered.stopped is Stop.BUDGET and request.wishes.budget_end == "refuse":
+        if run.budget.cap_nanousd is None:
+            return BudgetExhausted(
+                "a budget of this key, its team or all keys was reached before an answer was accepted; leave out "
+                "x-gearbox-budget-end to be served the best answer so far",
+                param="x-gearbox-budget-end",
+            )
         return BudgetExhausted(
             f"the cap of {usd_text(run.budget.cap_nanousd or 0)} USD was reached before an answer was accepted "
             f"({usd_text(run.budget.spent_nanousd)} USD spent); raise x-gearbox-budget-usd, or leave out "
@@ -42,6 +54,9 @@ def failure(request: Request, run: Run, delivered: Deliver) -> GearboxError | No
 def _nothing_to_serve(run: Run, delivered: Deliver) -> GearboxError:
     if not run.attempts:
         return _never_started(run, delivered)
+    denied = [attempt.error for attempt in run.attempts if isinstance(attempt.error, _DENIALS)]
+    if denied and not any(isinstance(attempt.error, UpstreamError) for attempt in run.attempts):
+        return denied[0]
     return _rejection(run) or _all_failed(run)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: An answer shorter than this is of no use, so a cap that pays for less does not pay for the tier.
 LEAST_OUTPUT_TOKENS = 16
-#: Assumed where neither the client, the model nor a cap limits the output.
+#: `limits.default_max_output_tokens`: assumed where neither the client, the model nor a cap limits the output.
 DEFAULT_OUTPUT_TOKENS = 4096
 #: Parameters with costs that no count of bytes and no output limit bounds.
 _UNBOUNDABLE = {
@@ -30,6 +30,20 @@ _UNBOUNDABLE = {
 }
 #: Service tiers at the price of the table, or below it.
 _PLAIN_SERVICE = frozenset({None, "auto", "default", "flex"})
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What bounds a call's price.
+
+    `left_nanousd`: what the request's own cap still pays, None = no cap. `budgeted`: whether a key's, team's or the
+    global budget counts this request: its worst case must be real, so a limit is sent, but a full budget never
+    stretches an answer and an empty one never shortens it.
+    """
+
+    left_nanousd: int | None = None
+    budgeted: bool = False
+    default_output_tokens: int = DEFAULT_OUTPUT_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +82,38 @@ class Size:
         )
 
 
-def quote(size: Size, deployment: Deployment, left_nanousd: int | None) -> Quote | None:
+def quote(size: Size, deployment: Deployment, means: Means) -> Quote | None:
     """The call that can be made with what is left; None where the cap does not pay for a useful one.
 
     Args:
         size: of the body that would be sent.
-        deployment: where it would be sent; without a price it has no worst case and is refused under a cap.
-        left_nanousd: what the request's cap still pays; None = no cap.
+        deployment: where it would be sent; without a price it has no worst case and is refused under a cap or budget.
+        means: what bounds the call's price.
     """
     natural = _natural_limit(size, deployment)
-    if left_nanousd is None:
-        limit = (
-            DEFAULT_OUTPUT_TOKENS
-            if natural is None
-            else min(natural, max(size.client_limit or 0, DEFAULT_OUTPUT_TOKENS))
-        )
-        worst = worst_case_nanousd(size.input_bound, limit, size.n, deployment.price) if deployment.price else 0
-        return Quote(worst, limit, send_limit=False, ours=False)
+    if means.left_nanousd is None:
+        return _uncapped(size, deployment, natural, means)
     if deployment.price is None:
         return None
-    affordable = affordable_output_tokens(left_nanousd, size.input_bound, size.n, deployment.price)
+    affordable = affordable_output_tokens(means.left_nanousd, size.input_bound, size.n, deployment.price)
     limit = affordable if natural is None else min(natural, affordable)
     if limit < _least(natural):
         return None
     worst = worst_case_nanousd(size.input_bound, limit, size.n, deployment.price)
     return Quote(worst, limit, send_limit=True, ours=size.client_limit is None or limit < size.client_limit)
+
+
+def _uncapped(size: Size, deployment: Deployment, natural: int | None, means: Means) -> Quote | None:
+    limit = means.default_output_tokens
+    if natural is not None:
+        limit = min(natural, max(size.client_limit or 0, limit))
+    elif size.client_limit is not None:
+        limit = size.client_limit
+    if deployment.price is None:
+        return None if means.budgeted else Quote(0, limit, send_limit=False, ours=False)
+    worst = worst_case_nanousd(size.input_bound, limit, size.n, deployment.price)
+    ours = means.budgeted and (size.client_limit is None or limit < size.client_limit)
+    return Quote(worst, limit, send_limit=means.budgeted, ours=ours)
 
 
 def least_nanousd(size: Size, tier: Tier) -> int | None:
@@ -128,15 +149,19 @@ def with_limit(body: Mapping[str, Any], limit: int) -> dict[str, Any]:
     return limited
 
 
-def check_boundable(body: Mapping[str, Any]) -> None:
-    """Refuse what has no upper bound in tokens, before anything is spent under a cap.
+def check_boundable(body: Mapping[str, Any], under: str) -> None:
+    """Refuse what has no upper bound in tokens, before anything is spent under a cap or budget.
+
+    Args:
+        body: the client's.
+        under: what could not be kept, in words.
 
     Raises:
         RequestError: naming the parameter.
     """
     for param, what in _unboundable(body):
         raise RequestError(
-            f"{what} cannot be bounded in price, so x-gearbox-budget-usd cannot be kept; leave out one of them",
+            f"{what} cannot be bounded in price, so {under} cannot be kept; leave out one of them",
             param=param,
             code="unboundable_cost",
         )

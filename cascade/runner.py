@@ -63,7 +63,9 @@ class Runner:
         """Follow the policy to its end; what was tried and what is to be served."""
         waited_s = 0.0
         while True:
-            run = replace(self.budgeted(run, request, purse), stop=brake.stop)
+            # A budget that refused one call is not asked for a dearer one: the best so far is served.
+            stop = brake.stop or (Stop.BUDGET if purse.denied else None)
+            run = replace(self.budgeted(run, request, purse), stop=stop)
             decision: Decision = policy.decide(run)
             if isinstance(decision, Deliver):
                 return Ride(run, decision, waited_s)

@@ -43,13 +43,17 @@ class Purpose(StrEnum):
 
 
 class CostSource(StrEnum):
-    """Where a call's cost comes from: the upstream's usage, our own count, its whole reservation, or nothing billed."""
+    """Where a call's cost comes from: the upstream's usage, our own count, its whole reservation, or nothing billed.
+
+    `cache`: it was no call at all, the answer came from the response cache.
+    """
 
     USAGE = "usage"
     ESTIMATED = "estimated"
     RESERVATION = "reservation"
     NONE = "none"
     UNPRICED = "unpriced"
+    CACHE = "cache"
 
 
 class Judging(StrEnum):
@@ -129,12 +133,35 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimits:
+    """How much a key may do at once; None = as much as it likes."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any limit."""
+        return (self.requests_per_minute, self.tokens_per_minute, self.concurrent_requests) != (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the key's id (never the key), its team, and whether it may see every team."""
+    """Who asks: the key's id (never the key), its team, whether it may see every team, and what it may do.
+
+    `budgets` are the ids of the budgets that count its spending; `policies` and `tiers` the only ones it may use, None
+    = all; `headers` its defaults for `x-gearbox-*` request headers.
+    """
 
     key_id: str = "anonymous"
     team: str = "default"
     admin: bool = False
+    budgets: tuple[str, ...] = ()
+    limits: RateLimits = RateLimits()
+    policies: frozenset[str] | None = None
+    tiers: frozenset[str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +180,7 @@ class Wishes:
     store: bool = True
     cache: bool = True
     idempotency_key: str | None = None
+    retry_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,7 +533,8 @@ class Outcome:
     """The whole story of one request, as it is stored, shown and measured.
 
     `started_at` is seconds since the epoch; `vector` is the question's unit vector, shape (dimensions,), None where
-    nothing was embedded.
+    nothing was embedded. `soft_reached` are budgets whose soft limit is reached, `denied` a budget's refusal that ended
+    the run early. `cache`: `hit` where no model was asked, `joined` where another request's run answered.
     """
 
     request: Request
@@ -524,6 +553,9 @@ class Outcome:
     client: str = "answered"
     extra_calls: tuple[Call, ...] = ()
     estimates: Mapping[str, float] = field(default_factory=dict)
+    soft_reached: tuple[str, ...] = ()
+    denied: GearboxError | None = None
+    cache: str = "miss"
 
     @property
     def served(self) -> Attempt | None:

@@ -2,7 +2,7 @@
 
 GearboxError
 ├── RequestError ............ the caller can mend it
-│   ├── ModelNotFound · Unauthorized · NotFound · TooLarge
+│   ├── ModelNotFound · Unauthorized · Forbidden · NotFound · TooLarge
 │   ├── BudgetTooSmall · BudgetExhausted
 │   └── RateLimited ......... later; QuotaSpent: not before the budget resets
 ├── UpstreamError ........... a vendor failed; `retry` says what helps
@@ -11,6 +11,7 @@ GearboxError
 │   ├── UpstreamMisconfigured 401/402/403/404: the operator's fault, details for the log only
 │   ├── UpstreamRateLimited . 429, keeps `retry_after_s`
 │   └── UpstreamTimeout · UpstreamUnavailable · UpstreamBadReply
+├── Refused ................. a budget does not hold what a worker wants to reserve; the ledger says what it means
 ├── StoreUnavailable ........ the database is away where it is needed
 └── ConfigError ............. the operator can mend it, before serving
 """
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from router.budgets import Standing
 
 
 class Retry(StrEnum):
@@ -70,6 +73,12 @@ class Unauthorized(RequestError):
     code = "invalid_api_key"
 
 
+class Forbidden(RequestError):
+    """A key we know, which may not do this."""
+
+    code = "not_allowed"
+
+
 class NotFound(RequestError):
     """No such decision for this caller."""
 
@@ -95,15 +104,17 @@ class BudgetExhausted(RequestError):
 
 
 class RateLimited(RequestError):
-    """Too much at once; `retry_after_s` says when to come back."""
+    """Too much at once; `retry_after_s` says when to come back. `scope`: of the budget, where one is the cause."""
 
     code = "rate_limit_exceeded"
+    scope: str | None = None
 
 
 class QuotaSpent(RequestError):
-    """A key's, team's or the global budget is spent; retrying before it resets is pointless."""
+    """A key's, team's or the global budget (`scope`) is spent; retrying before it resets is pointless."""
 
     code = "insufficient_quota"
+    scope: str | None = None
 
 
 class UpstreamError(GearboxError):
@@ -170,6 +181,14 @@ class UpstreamBadReply(UpstreamError):
 
     code = "upstream_bad_reply"
     billed = True
+
+
+class Refused(GearboxError):
+    """A budget does not hold the amount; `standing` says how it stands."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(f"{standing.terms.words} does not hold it")
+        self.standing = standing
 
 
 class StoreUnavailable(GearboxError):

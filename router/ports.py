@@ -7,6 +7,7 @@ that tests and single-process use need no server.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from router.domain import Afterwards, Caller, Label, Neighbour, Outcome
+    from router.budgets import BudgetTerms, Standing
+    from router.domain import Afterwards, Caller, Label, Neighbour, Outcome, RateLimits
+    from router.keys import KeyRecord
     from router.margins_state import Past
     from router.pricing import Usage
 
@@ -228,3 +231,203 @@ class Observer(Protocol):
 
     def observe_late(self, late: Afterwards) -> None:
         """Take note of what was judged after its answer was served."""
+
+
+class Hold(Protocol):
+    """Money set aside for one call."""
+
+    @property
+    def nanousd(self) -> int:
+        """How much."""
+
+
+class Ledger(Protocol):
+    """Budgets that outlive a request. A caller without budgets never comes here."""
+
+    async def reserve(self, budgets: Sequence[str], nanousd: int, wait_s: float) -> Hold:
+        """Set a call's worst case aside in all of these budgets, or in none.
+
+        What fails only because of others' open reservations is waited for, at most `wait_s` seconds.
+
+        Raises:
+            QuotaSpent: what is settled already leaves too little.
+            RateLimited: others' reservations leave too little, and still did after the wait.
+            StoreUnavailable: the ledger is away, and what this worker may spend without asking is used up.
+        """
+
+    def settle(self, hold: Hold, cost_nanousd: int) -> None:
+        """Pay what the call really cost and give the rest back. It never waits, so that it is safe in any `finally`."""
+
+    def soft_reached(self, budgets: Sequence[str]) -> tuple[str, ...]:
+        """Those of these budgets whose soft limit is reached, as far as this worker knows."""
+
+    async def aclose(self) -> None:
+        """Settle everything and give back what is unspent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What one worker says about one budget: spent since the last one, and how much it keeps reserved.
+
+    A worker numbers its settlements from 1 upwards, so that one that is sent twice counts once.
+    """
+
+    budget: str
+    seq: int
+    spent_nanousd: int
+    keep_nanousd: int
+
+
+class Bank(Protocol):
+    """The truth about budgets: SQL in production. Workers borrow from it and settle with it (`storage.ledger`).
+
+    Its law: for each budget, spent + reserved never falls below what was truly spent plus everything that any worker
+    may still spend. So a limit holds whatever dies.
+    """
+
+    async def lend(self, worker: str, amounts: Mapping[str, int]) -> Mapping[str, Standing]:
+        """Reserve all of these amounts (budget -> nano-dollars) for a worker, or none; how the budgets stand then.
+
+        A budget that does not exist bounds nothing: it is missing in the answer.
+
+        Raises:
+            Refused: one of them does not fit.
+            StoreUnavailable: nobody knows whether it was done; the next settlement's `keep_nanousd` puts it right.
+        """
+
+    async def settle(self, worker: str, settlements: Sequence[Settlement]) -> Mapping[str, Standing]:
+        """Book these; how the budgets stand then. One that is missing in the answer holds nothing of the worker's.
+
+        That is so where a budget was deleted, or where the worker was taken for dead and all of it counted as spent.
+        """
+
+    async def renew(self, worker: str) -> None:
+        """Say that the worker lives; to be repeated well within the time after which it counts as dead."""
+
+    async def reap(self) -> int:
+        """Count what dead workers had reserved as spent: at worst they spent it. How many reservations that were."""
+
+    async def standings(self, budgets: Sequence[str]) -> Sequence[Standing]:
+        """How these budgets stand; those that do not exist are left out."""
+
+    async def aclose(self) -> None:
+        """Give connections of its own back."""
+
+
+class Budgets(Protocol):
+    """Budgets as operators set them; what is spent of them is the Bank's."""
+
+    async def put(self, terms: BudgetTerms) -> None:
+        """Add a budget or change its limits; RequestError where it stands in the configuration."""
+
+    async def remove(self, budget: str) -> bool:
+        """Forget one; False where there is none, RequestError where it stands in the configuration."""
+
+    async def configure(self, wanted: Sequence[BudgetTerms]) -> None:
+        """Make these the budgets of the configuration, adding, changing and removing."""
+
+    async def of(self, key_id: str, team: str) -> Sequence[BudgetTerms]:
+        """Every budget that counts what this caller spends, by id."""
+
+    async def all(self) -> Sequence[BudgetTerms]:
+        """Every budget, by id."""
+
+
+class Directory(Protocol):
+    """Virtual keys as operators set them. Only digests of keys come here."""
+
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets beside them."""
+
+    async def revision(self) -> int:
+        """A number that is another one after every change to keys or budgets."""
+
+    async def any_keys(self) -> bool:
+        """Whether there is a key that was not revoked."""
+
+    async def find(self, digest: str) -> KeyRecord | None:
+        """The key with this digest, or whose former digest it still is for a while; revoked ones too."""
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """The key of this id."""
+
+    async def all(self) -> Sequence[KeyRecord]:
+        """Every key ever made, the oldest first."""
+
+    async def create(self, record: KeyRecord, digest: str) -> None:
+        """Add a key."""
+
+    async def change(self, record: KeyRecord) -> bool:
+        """Change everything but id, digest and times; False where there is no such key, or it is revoked."""
+
+    async def rotate(self, key_id: str, digest: str, shown: str, grace_s: float) -> bool:
+        """Give it a new secret; the former one is taken for `grace_s` more. False as for `change`."""
+
+    async def revoke(self, key_id: str) -> bool:
+        """For good. False as for `change`."""
+
+
+class Permit(Protocol):
+    """Leave to serve one request, to be given back."""
+
+    @property
+    def key_id(self) -> str:
+        """Whose."""
+
+
+class Limiter(Protocol):
+    """Rate limits of keys: requests and tokens per minute, requests at once."""
+
+    async def admit(self, key_id: str, limits: RateLimits, tokens: int) -> Permit:
+        """Let a request of about so many tokens in.
+
+        Raises:
+            RateLimited: with the seconds after which it would fit.
+        """
+
+    async def leave(self, permit: Permit, tokens: int) -> None:
+        """The request is over; so many tokens it really used. It never raises."""
+
+
+class Cache(Protocol):
+    """Answers by exact key, each for a while. It may forget anything at any time."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The answer, or None."""
+
+    async def put(self, key: str, answer: bytes, ttl_s: float) -> None:
+        """Keep an answer; a failure to is nobody's."""
+
+
+class ClaimState(StrEnum):
+    """What became of a claim: it is ours to run, somebody runs it, its answer is there, or the body is another."""
+
+    MINE = "mine"
+    RUNNING = "running"
+    DONE = "done"
+    OTHER_BODY = "other_body"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`answer` is set where the state is `done`."""
+
+    state: ClaimState
+    answer: bytes | None = None
+
+
+class Joins(Protocol):
+    """Who runs what, across workers: one runs, the others wait for its answer. Each operation is atomic."""
+
+    async def claim(self, key: str, body: str, owner: str, ttl_s: float) -> Claim:
+        """Claim a key for a body (its digest). An owner that is not heard of for `ttl_s` loses its claim."""
+
+    async def renew(self, key: str, owner: str, ttl_s: float) -> bool:
+        """Say that the owner still runs it; False where it is not its claim any more."""
+
+    async def finish(self, key: str, owner: str, answer: bytes, keep_s: float) -> None:
+        """Leave the answer for those who wait and those who come within `keep_s`."""
+
+    async def drop(self, key: str, owner: str) -> None:
+        """There is no answer: whoever comes next runs it again."""

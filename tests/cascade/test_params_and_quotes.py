@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from runs import PRICE, tier
 
 from cascade.params import translate
-from cascade.quotes import LEAST_OUTPUT_TOKENS, Size, check_boundable, least_nanousd, quote, with_limit
+from cascade.quotes import LEAST_OUTPUT_TOKENS, Means, Size, check_boundable, least_nanousd, quote, with_limit
 from router.domain import Deployment, ModelFacts
 from router.errors import RequestError
 from router.pricing import Price, Rates, Usage, cost_nanousd, per_mtok
@@ -106,7 +106,7 @@ def bodies(draw):
 def test_no_usage_within_the_bounds_costs_more_than_was_reserved_or_left(body, price, left, maximum, data):
     deployment = Deployment("d", "openai/m", price, ModelFacts(max_output_tokens=maximum))
     size = Size.of(body)
-    offer = quote(size, deployment, left)
+    offer = quote(size, deployment, Means(left))
     if offer is None:
         return
     assert offer.worst_nanousd <= left
@@ -124,8 +124,8 @@ def test_the_least_that_is_named_buys_a_call_and_a_nano_less_does_not(body, maxi
     rung = tier("small", max_output_tokens=maximum)
     size = Size.of(body)
     least = least_nanousd(size, rung)
-    assert quote(size, rung.deployments[0], least) is not None
-    assert quote(size, rung.deployments[0], least - 1) is None
+    assert quote(size, rung.deployments[0], Means(least)) is not None
+    assert quote(size, rung.deployments[0], Means(least - 1)) is None
 
 
 QUOTES = [
@@ -144,7 +144,7 @@ QUOTES = [
 @pytest.mark.parametrize(("wanted", "maximum", "left", "limit", "sent", "ours"), QUOTES)
 def test_the_limit_is_the_smallest_of_clients_models_and_what_the_cap_affords(wanted, maximum, left, limit, sent, ours):
     deployment = Deployment("d", "openai/m", PRICE, ModelFacts(max_output_tokens=maximum))
-    offer = quote(Size(10, wanted, 1), deployment, left)
+    offer = quote(Size(10, wanted, 1), deployment, Means(left))
     if left is None and maximum is None:
         assert offer.output_limit >= wanted
     else:
@@ -154,24 +154,25 @@ def test_the_limit_is_the_smallest_of_clients_models_and_what_the_cap_affords(wa
 
 def test_a_cap_shortens_the_answer_and_says_that_it_did():
     left = (10 * per_mtok(1) + 30 * per_mtok(10)) // 10**6
-    offer = quote(Size(10, 1000, 1), Deployment("d", "m", PRICE), left)
+    offer = quote(Size(10, 1000, 1), Deployment("d", "m", PRICE), Means(left))
     assert (offer.output_limit, offer.ours) == (30, True)
 
 
 def test_an_answer_of_almost_no_tokens_is_not_bought():
     left = (10 * per_mtok(1) + (LEAST_OUTPUT_TOKENS - 1) * per_mtok(10)) // 10**6
-    assert quote(Size(10, 1000, 1), Deployment("d", "m", PRICE), left) is None
+    assert quote(Size(10, 1000, 1), Deployment("d", "m", PRICE), Means(left)) is None
 
 
 def test_without_a_price_nothing_is_bought_under_a_cap():
-    assert quote(Size(10, None, 1), Deployment("d", "m", None), 10**9) is None
-    assert quote(Size(10, None, 1), Deployment("d", "m", None), None).worst_nanousd == 0
+    assert quote(Size(10, None, 1), Deployment("d", "m", None), Means(10**9)) is None
+    assert quote(Size(10, None, 1), Deployment("d", "m", None), Means()).worst_nanousd == 0
 
 
 @pytest.mark.parametrize("service", [None, "auto", "default", "flex"])
 def test_plain_requests_can_be_bounded(service):
     check_boundable(
-        {"messages": [{"content": [{"type": "text"}]}], "tools": [{"type": "function"}], "service_tier": service}
+        {"messages": [{"content": [{"type": "text"}]}], "tools": [{"type": "function"}], "service_tier": service},
+        "the cap",
     )
 
 
@@ -188,5 +189,5 @@ def test_plain_requests_can_be_bounded(service):
 )
 def test_what_has_no_bound_is_named(param, body):
     with pytest.raises(RequestError) as caught:
-        check_boundable(body)
+        check_boundable(body, "the cap")
     assert caught.value.param == param

@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 from router.errors import ConfigError
 from storage.engine import create_engine, shown
 from storage.migrate import alembic_config, migrate
-from storage.schema import metadata
+from storage.money_schema import metadata
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def test_two_processes_that_start_at_once_migrate_once(engine, new_url):
 async def test_money_is_stored_in_64_bit_integers():
     money = [column for table in metadata.tables.values() for column in table.c if column.name.endswith("_nanousd")]
     assert {str(column.type) for column in money} == {"BIGINT"}
-    assert len(money) == 4
+    assert len(money) == 9
 
 
 SUMS = "SELECT sum(cost_nanousd), sum(late_cost_nanousd), sum(baseline_nanousd) FROM inference WHERE"

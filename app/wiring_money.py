@@ -1,0 +1,262 @@
+"""The part of the composition root that deals with money and sharing: keys, ledger, limits, cache, joins, Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.auth import KeyRing, static_caller
+from app.sharing import SharedRuns
+from cascade.cached import ResponseCache
+from router.budgets import BudgetTerms, Period, Scope
+from router.errors import ConfigError, StoreUnavailable
+from router.pricing import usd_to_nanousd
+from storage.bank_redis import RedisBank
+from storage.bank_sql import SqlBank
+from storage.cache import MemoryCache, RedisCache
+from storage.engine import create_engine
+from storage.joins import MemoryJoins, RedisJoins
+from storage.keys import SqlDirectory
+from storage.ledger import LeasedLedger, LedgerSettings
+from storage.ledger_failover import FailoverLedger
+from storage.limits import MemoryLimiter, RedisLimiter
+from storage.redis_link import MODE, RedisLink
+from storage.store_id import store_id
+from storage.workers import SqlWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AsyncExitStack
+
+    from app.metrics import Metrics
+    from app.plan import Plan
+    from app.settings import BudgetConfig, Config
+    from router.ports import Cache, Joins, Ledger, Limiter
+    from storage.workers import Peer
+
+_log = structlog.get_logger("gearbox.start")
+
+#: Seconds between two signs of life.
+_RENEW_S = 10.0
+#: Seconds between two tries to reach a database that was away at the start, and two looks at Redis.
+_RETRY_S = 1.0
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the rest is joined with. `notes` says what Gearbox goes on without."""
+
+    keys: KeyRing
+    directory: SqlDirectory
+    bank: SqlBank
+    ledger: Ledger
+    shared: SharedRuns
+    cache: ResponseCache | None
+    notes: Callable[[], Mapping[str, str]]
+
+
+async def open_money(plan: Plan, stack: AsyncExitStack, metrics: Metrics) -> Money:
+    """Make it all; the store's tables are up to date already, or the database is away.
+
+    Raises:
+        ConfigError: other workers on this store disagree, or would need Redis.
+    """
+    config, worker = plan.config, uuid.uuid4().hex
+    engine = create_engine(config.store.url.get_secret_value())
+    stack.push_async_callback(engine.dispose)
+    bank, directory = SqlBank(engine, pools=config.redis.url is None), SqlDirectory(engine)
+    link = _link(config, stack)
+    await _settle_in(_Newcomer(plan, worker, bank, directory, link), stack)
+    keys = await KeyRing.open(config.keys, config.master_key, directory, configured_budgets(config))
+    stack.push_async_callback(keys.aclose)
+    ledger = await _ledger(config, bank, worker, link)
+    stack.push_async_callback(ledger.aclose)
+    limiter, joins, cache = _shared(config, link)
+    if link is not None:
+        watching = asyncio.create_task(_watch(link, metrics), name="gearbox-redis")
+        stack.push_async_callback(_ended, watching)
+    return Money(
+        keys=keys,
+        directory=directory,
+        bank=bank,
+        ledger=ledger,
+        shared=SharedRuns(limiter, joins, plan.ladder.tiers, across=link is not None),
+        cache=_response_cache(plan, cache),
+        notes=lambda: {"redis": MODE} if link is not None and link.away else {},
+    )
+
+
+def configured_budgets(config: Config) -> list[BudgetTerms]:
+    """The budgets of gearbox.yaml: of its keys, of teams, of all."""
+    found = [
+        _terms(Scope.KEY, static_caller(key, place).key_id, each)
+        for place, key in enumerate(config.keys, start=1)
+        for each in key.budgets
+    ]
+    shared = [
+        _terms(Scope.GLOBAL if each.team is None else Scope.TEAM, each.team or "", each) for each in config.budgets
+    ]
+    return [*found, *shared]
+
+
+def agreed(plan: Plan) -> str:
+    """The digest of what workers that share a ledger must agree on: models, prices, keys and budgets, no secret."""
+    callers = [static_caller(key, place) for place, key in enumerate(plan.config.keys, start=1)]
+    parts = (plan.ladder.tiers, callers, configured_budgets(plan.config), plan.config.limits)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _terms(scope: Scope, owner: str, each: BudgetConfig) -> BudgetTerms:
+    limit = None if each.usd is None else usd_to_nanousd(each.usd)
+    soft = None if each.soft_usd is None else usd_to_nanousd(each.soft_usd)
+    return BudgetTerms(scope, owner, Period(each.per), limit, soft)
+
+
+def _link(config: Config, stack: AsyncExitStack) -> RedisLink | None:
+    if config.redis.url is None:
+        return None
+    link = RedisLink(config.redis.url.get_secret_value())
+    stack.push_async_callback(link.aclose)
+    return link
+
+
+async def _ledger(config: Config, bank: SqlBank, worker: str, link: RedisLink | None) -> Ledger:
+    settings = LedgerSettings(ahead_nanousd=usd_to_nanousd(config.ledger.ahead_usd))
+    if link is None:
+        return LeasedLedger(bank, worker, settings)
+    pool = RedisBank(bank, link)
+    with suppress(StoreUnavailable):  # away at the start as at any other time
+        await pool.join()
+    return FailoverLedger(LeasedLedger(pool, worker, settings), LeasedLedger(bank, f"{worker}:sql", settings))
+
+
+def _shared(config: Config, link: RedisLink | None) -> tuple[Limiter, Joins, Cache]:
+    limiter, joins = MemoryLimiter(), MemoryJoins()
+    if link is None:
+        return limiter, joins, MemoryCache(int(config.cache.max_mb * _MB))
+    return RedisLimiter(link, limiter), RedisJoins(link, joins), RedisCache(link)
+
+
+def _response_cache(plan: Plan, cache: Cache) -> ResponseCache | None:
+    wanted = plan.config.cache
+    if wanted.ttl_s is None:
+        return None
+    ladder = hashlib.sha256(repr(plan.ladder.tiers).encode()).hexdigest()
+    return ResponseCache(cache, wanted.ttl_s, wanted.shared, ladder)
+
+
+# other workers
+
+
+@dataclass(frozen=True, slots=True)
+class _Newcomer:
+    """A worker that is about to share a store with others."""
+
+    plan: Plan
+    worker: str
+    bank: SqlBank
+    directory: SqlDirectory
+    link: RedisLink | None
+
+    async def enter(self) -> None:
+        """Meet the others, set the configured budgets, and learn the store's name.
+
+        Raises:
+            ConfigError: the others disagree, or Redis is needed.
+            StoreUnavailable: the database is away.
+        """
+        workers = SqlWorkers(self.bank)
+        peers = await workers.enter(self.worker, agreed(self.plan))
+        try:
+            _check_agreement(self.plan, peers)
+            if peers and self.link is None:
+                await _check_alone(self.plan, self.directory, peers)
+        except ConfigError:
+            await workers.leave(self.worker)
+            raise
+        await self.directory.budgets.configure(configured_budgets(self.plan.config))
+        if self.link is not None:
+            self.link.name(await store_id(self.bank.engine))
+
+    async def stay(self, *, entered: bool) -> None:
+        """Give signs of life; with the database away at the start, enter once it is there."""
+        while True:
+            await asyncio.sleep(_RENEW_S if entered else _RETRY_S)
+            try:
+                if entered:
+                    await SqlWorkers(self.bank).renew(self.worker)
+                else:
+                    await self.enter()
+                    entered = True
+            except StoreUnavailable as error:
+                _log.warning("no sign of life could be given", why=error.message)
+            except ConfigError as error:  # too late to refuse: requests are being served
+                _log.error("this worker should not share its store", why=error.message)
+                entered = True
+
+    async def leave(self) -> None:
+        """It is gone."""
+        with suppress(StoreUnavailable):
+            await SqlWorkers(self.bank).leave(self.worker)
+
+
+async def _settle_in(newcomer: _Newcomer, stack: AsyncExitStack) -> None:
+    entered = True
+    try:
+        await newcomer.enter()
+    except StoreUnavailable as error:
+        _log.warning("budgets and other workers are not known until the database is there", why=error.message)
+        entered = False
+    stack.push_async_callback(newcomer.leave)
+    staying = asyncio.create_task(newcomer.stay(entered=entered), name="gearbox-worker")
+    stack.push_async_callback(_ended, staying)
+
+
+def _check_agreement(plan: Plan, peers: Sequence[Peer]) -> None:
+    others = sorted({peer.host for peer in peers if peer.config != agreed(plan)})
+    if not others:
+        return
+    words = (
+        f"the workers {', '.join(others)} share this store with other tiers, prices, keys or budgets: they would count "
+        "different things into one ledger"
+    )
+    if plan.config.ledger.mixed_configs == "refuse":
+        raise ConfigError(
+            f"{words}. Stop them first, give all the same gearbox.yaml, or allow it while you change over: "
+            "ledger: {mixed_configs: warn}"
+        )
+    _log.warning(words)
+
+
+async def _check_alone(plan: Plan, directory: SqlDirectory, peers: Sequence[Peer]) -> None:
+    """Without Redis budgets are right through SQL; rate limits would be each worker's own, several times as many."""
+    callers = [static_caller(key, place) for place, key in enumerate(plan.config.keys, start=1)]
+    limited = [caller.key_id for caller in callers if caller.limits.any]
+    limited += [record.id for record in await directory.all() if record.limits.any and record.revoked_at is None]
+    if limited:
+        raise ConfigError(
+            f"{len(peers) + 1} workers share this store and keys have rate limits ({', '.join(limited[:3])}): that "
+            "needs redis: {url: redis://...}, or else each worker would allow the whole limit"
+        )
+    _log.warning("several workers without redis: idempotency, joins and the response cache are each worker's own")
+
+
+async def _watch(link: RedisLink, metrics: Metrics) -> None:
+    """Ask Redis itself now and then, so that its coming back is seen without traffic."""
+    while True:
+        with suppress(StoreUnavailable):
+            await link.ping()
+        metrics.redis_away.set(float(link.away))
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
