@@ -64,6 +64,8 @@ async def pgvectors(postgres):
 
     yield make
     await engine.dispose()
+    others = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    postgres.run("psql", "-qc", f"SELECT pg_terminate_backend(pid) {others}", "postgres")
     postgres.run("psql", "-qc", "DROP SCHEMA public CASCADE", "-c", "CREATE SCHEMA public", "postgres")
 
 
