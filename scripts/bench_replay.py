@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench_papers import areas, skills, two_tier
+
 from cascade import registry
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.lockin import lock_in
@@ -52,7 +54,9 @@ def main() -> int:
     if "GEARBOX_RECORDINGS" not in os.environ:
         print("bench replay: set GEARBOX_RECORDINGS to the folder that holds the recordings", file=sys.stderr)
         return 2
-    missed = reached()
+    missed = reached() + two_tier(recording("confidence"))
+    areas(recording("confidence"))
+    missed += skills(recording("mmlu-pro"), embedder())
     singles()
     locked()
     speed()
