@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from app.digest import digest
 from router.errors import RequestError
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ def fingerprint(request: Request) -> str:
     """A digest of everything that a request asks for."""
     # Not how often it is asked for, and under which name.
     wishes = replace(request.wishes, idempotency_key=None, retry_count=0)
-    asked = {"body": request.body, "policy": request.policy, "wishes": repr(wishes)}
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return digest({"body": request.body, "policy": request.policy, "wishes": wishes})
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.auth import KeyRing, static_caller
+from app.digest import digest
 from app.sharing import SharedRuns
 from cascade.cached import ResponseCache
 from router.budgets import BudgetTerms, Period, Scope
@@ -110,7 +110,7 @@ def agreed(plan: Plan) -> str:
     """The digest of what workers that share a ledger must agree on: models, prices, keys and budgets, no secret."""
     callers = [static_caller(key, place) for place, key in enumerate(plan.config.keys, start=1)]
     parts = (plan.ladder.tiers, callers, configured_budgets(plan.config), plan.config.limits)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return digest(parts)
 
 
 def _terms(scope: Scope, owner: str, each: BudgetConfig) -> BudgetTerms:
@@ -148,8 +148,7 @@ def _response_cache(plan: Plan, cache: Cache) -> ResponseCache | None:
     wanted = plan.config.cache
     if wanted.ttl_s is None:
         return None
-    ladder = hashlib.sha256(repr(plan.ladder.tiers).encode()).hexdigest()
-    return ResponseCache(cache, wanted.ttl_s, wanted.shared, ladder)
+    return ResponseCache(cache, wanted.ttl_s, wanted.shared, digest(plan.ladder.tiers))
 
 
 # other workers
