@@ -13,6 +13,7 @@ import uvicorn
 from edge_server import WordEmbedder, config, plan_of
 
 from app.lifecycle import Lifecycle, Server
+from app.logs import configure
 from app.main import create_app
 from app.settings import Environment
 from app.wiring import open_services
@@ -28,6 +29,7 @@ def work(database, listener, on_start):
     patient = config(server=EDGE, timeouts={"first_token_s": 30, "total_s": 30})
     plan = plan_of(patient, database, Catalog.load())
     assert plan.environment == Environment()
+    configure("error", "console")  # nobody reads our standard output, and a full pipe would stop us
     lifecycle = Lifecycle()
     app = create_app(partial(open_services, plan, embedder=WordEmbedder()), lifecycle)
     settings = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=EDGE["shutdown_s"])

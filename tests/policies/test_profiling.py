@@ -206,9 +206,10 @@ class FakeCaller:
 
     async def call(self, errand, purse):
         assert isinstance(errand.brake, Brake)
-        if not purse.reserve(COST):
+        reserved = await purse.reserve(COST)
+        if reserved is None:
             return Spoken((), error=Unpaid("nothing left"))
-        purse.settle(COST, COST)
+        purse.settle(reserved, COST)
         self.asked += 1
         told = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         call = Call(Purpose.JUDGE, "large", "large-0", "big", None, None, COST, CostSource.USAGE, 0.1)
@@ -223,7 +224,7 @@ def samples(count):
 
 
 def round_of(caller, journal, nanousd=10**9):
-    purse = Purse(nanousd, journal.spent_nanousd)
+    purse = Purse(nanousd, spent_nanousd=journal.spent_nanousd)
     return asyncio.run(CriticRound(caller, CRITIC, purse, journal).run(samples(20), lambda _: None))
 
 
