@@ -26,7 +26,7 @@ from storage.keys import SqlDirectory
 from storage.ledger import LeasedLedger, LedgerSettings
 from storage.ledger_failover import FailoverLedger
 from storage.limits import MemoryLimiter, RedisLimiter
-from storage.redis_link import MODE, RedisLink
+from storage.redis_away import MODE
 from storage.store_id import store_id
 from storage.workers import SqlWorkers
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from app.plan import Plan
     from app.settings import BudgetConfig, Config
     from router.ports import Cache, Joins, Ledger, Limiter
+    from storage.redis_link import RedisLink
     from storage.workers import Peer
 
 _log = structlog.get_logger("gearbox.start")
@@ -122,6 +123,8 @@ def _terms(scope: Scope, owner: str, each: BudgetConfig) -> BudgetTerms:
 def _link(config: Config, stack: AsyncExitStack) -> RedisLink | None:
     if config.redis.url is None:
         return None
+    from storage.redis_link import RedisLink  # noqa: PLC0415 - heavy: the client brings OpenTelemetry along
+
     link = RedisLink(config.redis.url.get_secret_value())
     stack.push_async_callback(link.aclose)
     return link

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from router.errors import Refused
 from storage.bank_memory import LEASE_TTL_S
 from storage.bank_sql import POOL
-from storage.redis_link import RedisAway
+from storage.redis_away import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from storage.redis_link import RedisAway
+from storage.redis_away import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.ports import Claim, ClaimState
-from storage.redis_link import RedisAway
+from storage.redis_away import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

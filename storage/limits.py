@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.errors import RateLimited, StoreUnavailable
-from storage.redis_link import RedisAway
+from storage.redis_away import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

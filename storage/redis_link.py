@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from router.errors import StoreUnavailable
+from storage.redis_away import MODE, RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,11 +26,6 @@ _log = structlog.get_logger("gearbox.redis")
 
 #: Seconds that one command may take, and for which Redis is left alone after a failure.
 PATIENCE_S, LEFT_ALONE_S = 1.0, 1.0
-MODE = "redis is away: limits, cache and joins are this process's own, budgets go through SQL"
-
-
-class RedisAway(StoreUnavailable):
-    """Redis does not answer; what was asked may or may not have been done."""
 
 
 class RedisLink:
