@@ -12,6 +12,7 @@ GearboxError
 │   ├── UpstreamRateLimited . 429, keeps `retry_after_s`
 │   └── UpstreamTimeout · UpstreamUnavailable · UpstreamBadReply
 ├── Refused ................. a budget does not hold what a worker wants to reserve; the ledger says what it means
+├── Forfeited ............... what a bank had lent counts as spent; whoever held it must borrow anew
 ├── StoreUnavailable ........ the database is away where it is needed
 └── ConfigError ............. the operator can mend it, before serving
 """
@@ -189,6 +190,10 @@ class Refused(GearboxError):
     def __init__(self, standing: Standing) -> None:
         super().__init__(f"{standing.terms.words} does not hold it")
         self.standing = standing
+
+
+class Forfeited(GearboxError):
+    """The bank has lost what it lent, and counts all of it as spent: nothing of it may be spent or settled any more."""
 
 
 class StoreUnavailable(GearboxError):

@@ -292,6 +292,7 @@ class Bank(Protocol):
 
         Raises:
             Refused: one of them does not fit.
+            Forfeited: nothing was lent, and everything lent before to this worker counts as spent.
             StoreUnavailable: nobody knows whether it was done; the next settlement's `keep_nanousd` puts it right.
         """
 

@@ -13,7 +13,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.errors import Refused
+from router.errors import Forfeited, Refused
 from storage.bank_memory import LEASE_TTL_S
 from storage.bank_sql import POOL
 from storage.redis_away import RedisAway
@@ -282,12 +282,14 @@ class RedisBank:
     async def _take(self, worker: str, wanted: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
         """Take from the pool: what is missing there, or, where nothing is, what stays free; by budget."""
         keys = self._keys("generation", "free", f"held:{worker}", "workers", "used")
+        asked = self._generation
         pairs = [word for budget, amount in wanted.items() for word in (budget, amount)]
-        answer: list[bytes] = await self._link.run(
-            _TAKE, keys, [self._generation, worker, self._ttl_s, self._now, *pairs]
-        )
+        answer: list[bytes] = await self._link.run(_TAKE, keys, [asked, worker, self._ttl_s, self._now, *pairs])
         if answer[0] == b"lost":
             await self._join()
+            if asked:
+                # What was taken from the lost pool must never be settled with the new one: it would be counted twice.
+                raise Forfeited("redis has lost the ledger's pool: what it held counts as spent")
             return dict(wanted), {}
         found = dict(_pairs(answer[1:]))
         return ({}, found) if answer[0] == b"ok" else (found, {})

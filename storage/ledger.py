@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from router.errors import QuotaSpent, RateLimited, Refused, StoreUnavailable
+from router.errors import Forfeited, QuotaSpent, RateLimited, Refused, StoreUnavailable
 from router.pricing import usd_text
 from storage.till import Till
 
@@ -177,16 +177,23 @@ class LeasedLedger:
             ahead = {till.budget: till.ahead_nanousd(self._settings.ahead_nanousd) for till in tills}
             more = {budget: amount + ahead[budget] for budget, amount in short.items()}
             try:
-                lent = await self._lend(more)
+                await self._lend_to(tills, short, more)
             except Refused as refused:
-                if more == short:
-                    return self._no(refused, nanousd)
-                try:
-                    lent = await self._lend(more := short)
-                except Refused as again:
-                    return self._no(again, nanousd)
-            self._put(tills, more, lent)
+                return self._no(refused, nanousd)
+            except Forfeited as forfeited:
+                # Open calls go on in their old tills, which nobody asks or settles again.
+                _log.warning("all that was borrowed counts as spent; borrowing anew", why=forfeited.message)
+                self._tills.clear()
             return None
+
+    async def _lend_to(self, tills: Sequence[Till], short: Mapping[str, int], more: Mapping[str, int]) -> None:
+        """Put what is missing into the tills, and a little more where there is plenty."""
+        try:
+            self._put(tills, more, await self._lend(more))
+        except Refused:
+            if more == short:
+                raise
+            self._put(tills, short, await self._lend(short))
 
     async def _lend(self, amounts: Mapping[str, int]) -> Mapping[str, Standing]:
         return await self._patiently(self._bank.lend(self._worker, amounts))

@@ -84,3 +84,17 @@ async def test_a_redis_that_hangs_costs_a_second_once_and_not_for_every_call(led
         assert time.monotonic() - started < 8
     finally:
         redis_server.resume()
+
+
+async def test_what_a_lost_pool_had_lent_is_not_counted_twice(ledger, bank, redis_server):
+    await spend(ledger, 1_000)
+    hold = await ledger.reserve([KEY.id], 3_000, 2)
+    redis_server.run("FLUSHALL")
+    await spend(ledger, 2_000)  # from a new pool, while a call of the lost one is still open
+    ledger.settle(hold, 2_000)
+    for _ in range(3):
+        await spend(ledger, 100)
+    await ledger.aclose()
+    (found,) = await bank.standings([KEY.id])
+    assert found.spent_nanousd in {2_300, 3_300}  # the first call's thousand may still be the lost pool's
+    assert 6_300 <= found.spent_nanousd + found.reserved_nanousd <= KEY.limit_nanousd
