@@ -56,7 +56,7 @@ class Page:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    async def until(self, script, seconds=30):
+    async def until(self, script, seconds=90):
         """Wait until an expression is true."""
         async with asyncio.timeout(seconds):
             while not await self.run(f"Boolean({script})"):  # noqa: ASYNC110 - the event is in another process

@@ -20,7 +20,7 @@ from app.wiring import open_services
 from app.workers import Supervisor, bind
 from router.catalog import Catalog
 
-EDGE = {"hold_status_s": 5, "drain_s": 0.3, "shutdown_s": 20}
+EDGE = {"hold_status_s": 5, "drain_s": 2, "shutdown_s": 20}
 
 
 def work(database, listener, on_start):

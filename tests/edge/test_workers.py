@@ -35,6 +35,7 @@ class Workers:
         )
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
         self.wait(lambda: self.get("/health/ready") == 200)
+        self.wait(lambda: self.sql("SELECT count(*) FROM worker") == count)  # each signs in as it starts
 
     def get(self, path):
         try:
@@ -209,8 +210,7 @@ def test_on_sigterm_readiness_says_no_at_once_and_open_answers_are_finished(work
     time.sleep(0.3)
     before = workers.sql("SELECT count(*) FROM inference")
     workers.process.send_signal(signal.SIGTERM)
-    time.sleep(0.15)
-    assert workers.get("/health/ready") == 503
+    workers.wait(lambda: workers.get("/health/ready") == 503)
     late = workers.ask()
     assert (late.status_code, late.headers["connection"]) == (200, "close")
     assert workers.process.wait(20) == 0
