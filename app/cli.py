@@ -8,8 +8,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from app import cli_lab, cli_money, keys_cli
-from app.skills_cli import skills
+from app.commands import keys as keys_cli
+from app.commands import lab as cli_lab
+from app.commands import money as cli_money
+from app.commands.skills import skills
 from router import __version__
 from router.errors import ConfigError
 
@@ -76,7 +78,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the proxy."""
-    from app.serve import serve as run  # noqa: PLC0415 - heavy
+    from app.serving.serve import serve as run  # noqa: PLC0415 - heavy
 
     run(config, host, port, workers=workers, open_to_anyone=open_to_anyone)
 
@@ -84,7 +86,7 @@ def serve(
 @app.command()
 def demo() -> None:
     """Show what it does: a dozen questions through a real server with simulated tiers; needs no key, spends nothing."""
-    from app.demo import demo as run  # noqa: PLC0415 - heavy
+    from app.commands.demo import demo as run  # noqa: PLC0415 - heavy
 
     sys.exit(run())
 
@@ -92,7 +94,7 @@ def demo() -> None:
 @app.command()
 def doctor(config: _Config = None) -> None:
     """Check configuration, keys, prices, priors, store, index, embedding and upstreams; each with its fix."""
-    from app.doctor import examine  # noqa: PLC0415 - heavy
+    from app.commands.doctor import examine  # noqa: PLC0415 - heavy
 
     sys.exit(examine(config))
 
@@ -105,7 +107,7 @@ def explain(
     config: _Config = None,
 ) -> None:
     """Say why a request went where it went, and what it cost."""
-    from app.explain import explain as run  # noqa: PLC0415 - heavy
+    from app.commands.explain import explain as run  # noqa: PLC0415 - heavy
 
     sys.exit(run(request_id, config))
 
@@ -117,7 +119,7 @@ def upstream(
     pace: Annotated[float, typer.Option(help="Multiplies the recorded latencies; 0 = answer at once.")] = 0.0,
 ) -> None:
     """Serve a recording's answers as an OpenAI-compatible upstream."""
-    from app.upstream_server import serve_recording  # noqa: PLC0415 - heavy
+    from app.serving.upstream_server import serve_recording  # noqa: PLC0415 - heavy
 
     serve_recording(recording, port, pace)
 
@@ -127,7 +129,7 @@ def import_litellm(
     file: Annotated[Path, typer.Argument(help="A LiteLLM config.yaml.")],
 ) -> None:
     """Print the gearbox.yaml that does what a LiteLLM config.yaml does; secrets become references."""
-    from app.importing import litellm_file  # noqa: PLC0415 - heavy
+    from app.config.importing import litellm_file  # noqa: PLC0415 - heavy
 
     typer.echo(litellm_file(file), nl=False)
 

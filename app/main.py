@@ -10,14 +10,14 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app import dashboard
-from app.admin_routes import router as admin_router
-from app.api import router
-from app.errors import error_body
-from app.lifecycle import FarewellHeader, Lifecycle
-from app.more_routes import router as more_routes
-from app.requests import new_id
-from app.responses import error_response, json_response
+from app.edge import dashboard
+from app.edge.admin_routes import router as admin_router
+from app.edge.api import router
+from app.edge.errors import error_body
+from app.edge.more_routes import router as more_routes
+from app.edge.requests import new_id
+from app.edge.responses import error_response, json_response
+from app.serving.lifecycle import FarewellHeader, Lifecycle
 from router import __version__
 from router.errors import GearboxError, UpstreamError
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from app.observe.tracing import Tracing
     from app.services import Services
-    from app.tracing import Tracing
 
     OpenServices: TypeAlias = Callable[[], AbstractAsyncContextManager[Services]]
 
@@ -67,7 +67,7 @@ def create_app(
     app.add_middleware(RequestIds)
     app.add_middleware(FarewellHeader, lifecycle=lifecycle)
     if tracing is not None:
-        from app.tracing import TracingMiddleware  # noqa: PLC0415 - only who traces pays for the import
+        from app.observe.tracing import TracingMiddleware  # noqa: PLC0415 - only who traces pays for the import
 
         app.add_middleware(TracingMiddleware, tracer=tracing.tracer)
     return app

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from app.aliases import ModelNames
-    from app.auth import KeyRing
-    from app.key_desk import KeyDesk
-    from app.live import Desk
-    from app.metrics import Metrics
-    from app.reports import Extras
-    from cascade.embeddings import Embeddings
+    from app.edge.aliases import ModelNames
+    from app.edge.auth import KeyRing
+    from app.edge.key_desk import KeyDesk
+    from app.edge.live import Desk
+    from app.edge.reports import Extras
+    from app.observe.metrics import Metrics
+    from cascade.embeddings.call import Embeddings
     from cascade.engine import Engine
     from router.domain import Tier
     from router.ports import History
     from router.starter import Starter
-    from storage.reports import Reports
+    from storage.reports.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,19 @@ from router.following import Follower
 from router.index import FaissNeighbours
 from storage.engine import create_engine, sqlite_file
 from storage.faults import is_misconfigured
-from storage.feed import SqlFeed
-from storage.journal import Journal
-from storage.journalled import JournalledHistory
-from storage.pgvector import PgvectorNeighbours
-from storage.retention import Retention
-from storage.store import SqlHistory
+from storage.history.feed import SqlFeed
+from storage.history.journalled import JournalledHistory
+from storage.history.pgvector import PgvectorNeighbours
+from storage.history.retention import Retention
+from storage.history.store import SqlHistory
+from storage.journal.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AsyncExitStack
 
-    from app.metrics import Metrics
-    from app.settings import Config, StoreConfig
+    from app.config.settings import Config, StoreConfig
+    from app.observe.metrics import Metrics
     from router.ports import Embedder, Neighbours
     from router.starter import Starter
 

@@ -12,33 +12,34 @@ import httpx
 import structlog
 from httpx_aiohttp import AiohttpTransport
 
-from app import verifiers
-from app.aliases import ModelNames
-from app.key_desk import KeyDesk
-from app.live import Desk
-from app.metrics import Metrics
-from app.reports import Extras
-from app.request_log import RequestLog
+from app.config import verifiers
+from app.edge.aliases import ModelNames
+from app.edge.key_desk import KeyDesk
+from app.edge.live import Desk
+from app.edge.reports import Extras
+from app.observe.metrics import Metrics
+from app.observe.request_log import RequestLog
 from app.services import Services
 from app.store import follow, open_history, open_index, watch
 from app.wiring_money import open_money
-from cascade import litellm_adapter, registry
 from cascade.caller import Caller, RetrySettings
 from cascade.checks.command import AT_ONCE
 from cascade.checks.examiner import Examiner
 from cascade.deployments import Deployments
-from cascade.embeddings import Embeddings
-from cascade.embeddings_local import LocalEmbeddings
-from cascade.embeddings_remote import RemoteEmbeddings
+from cascade.embeddings.call import Embeddings
+from cascade.embeddings.local import LocalEmbeddings
+from cascade.embeddings.remote import RemoteEmbeddings
 from cascade.engine import Engine
 from cascade.generator import Generator
-from cascade.http_reply import InProcessTransport
 from cascade.judge import AnswerJudge, JudgeSettings
 from cascade.knowledge import Knowledge
-from cascade.litellm_adapter import LiteLLM
-from cascade.openai_compat import OpenAICompatible
+from cascade.policies import registry
 from cascade.runner import Runner
 from cascade.simulated import SimulatedUpstream
+from cascade.upstreams import litellm_adapter
+from cascade.upstreams.http_reply import InProcessTransport
+from cascade.upstreams.litellm_adapter import LiteLLM
+from cascade.upstreams.openai_compat import OpenAICompatible
 from router.conversations import Conversations
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
@@ -46,16 +47,16 @@ from router.endpoints import Secret
 from router.errors import StoreUnavailable
 from router.pricing import Price, Rates, per_mtok
 from router.starter import Starter
-from storage.reports import Reports
-from storage.reports import Tier as ReportedTier
+from storage.reports.reports import Reports
+from storage.reports.reports import Tier as ReportedTier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from app.plan import Plan
-    from app.settings import Config
-    from app.tracing import Tracing
-    from cascade.embeddings import EmbeddingSource
+    from app.config.plan import Plan
+    from app.config.settings import Config
+    from app.observe.tracing import Tracing
+    from cascade.embeddings.call import EmbeddingSource
     from router.domain import Tier
     from router.endpoints import Endpoint
     from router.ports import ChatModel, Embedder, History, Observer

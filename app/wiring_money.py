@@ -10,36 +10,36 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.auth import KeyRing, static_caller
-from app.digest import digest
-from app.sharing import SharedRuns
+from app.config.digest import digest
+from app.edge.auth import KeyRing, static_caller
+from app.edge.sharing import SharedRuns
 from cascade.cached import ResponseCache
 from router.budgets import BudgetTerms, Period, Scope
 from router.errors import ConfigError, StoreUnavailable
 from router.pricing import usd_to_nanousd
-from storage.bank_redis import RedisBank
-from storage.bank_sql import SqlBank
-from storage.cache import MemoryCache, RedisCache
 from storage.engine import create_engine
-from storage.joins import MemoryJoins, RedisJoins
-from storage.keys import SqlDirectory
-from storage.ledger import LeasedLedger, LedgerSettings
-from storage.ledger_failover import FailoverLedger
-from storage.limits import MemoryLimiter, RedisLimiter
-from storage.redis_away import MODE
-from storage.store_id import store_id
-from storage.workers import SqlWorkers
+from storage.money.bank_redis import RedisBank
+from storage.money.bank_sql import SqlBank
+from storage.money.keys import SqlDirectory
+from storage.money.ledger import LeasedLedger, LedgerSettings
+from storage.money.ledger_failover import FailoverLedger
+from storage.money.limits import MemoryLimiter, RedisLimiter
+from storage.money.store_id import store_id
+from storage.money.workers import SqlWorkers
+from storage.sharing.cache import MemoryCache, RedisCache
+from storage.sharing.joins import MemoryJoins, RedisJoins
+from storage.sharing.redis_away import MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
 
-    from app.metrics import Metrics
-    from app.plan import Plan
-    from app.settings import BudgetConfig, Config
+    from app.config.plan import Plan
+    from app.config.settings import BudgetConfig, Config
+    from app.observe.metrics import Metrics
     from router.ports import Cache, Joins, Ledger, Limiter
-    from storage.redis_link import RedisLink
-    from storage.workers import Peer
+    from storage.money.workers import Peer
+    from storage.sharing.redis_link import RedisLink
 
 _log = structlog.get_logger("gearbox.start")
 
@@ -123,7 +123,7 @@ def _terms(scope: Scope, owner: str, each: BudgetConfig) -> BudgetTerms:
 def _link(config: Config, stack: AsyncExitStack) -> RedisLink | None:
     if config.redis.url is None:
         return None
-    from storage.redis_link import RedisLink  # noqa: PLC0415 - heavy: the client brings OpenTelemetry along
+    from storage.sharing.redis_link import RedisLink  # noqa: PLC0415 - heavy: the client brings OpenTelemetry along
 
     link = RedisLink(config.redis.url.get_secret_value())
     stack.push_async_callback(link.aclose)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cascade.always import ALWAYS
+from cascade.policies.always import ALWAYS
 from router.errors import Forbidden, RequestError
 from router.pricing import estimate_tokens
 

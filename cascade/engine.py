@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cascade.always import ALWAYS
 from cascade.baseline import baseline_nanousd
 from cascade.eligible import eligible
 from cascade.failures import failure
 from cascade.knowledge import Knowledge
 from cascade.modes import OPTIMISTIC_FROM, judging, owes_a_verdict
+from cascade.policies.always import ALWAYS
 from cascade.purse import Purse
 from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
 from router.domain import Afterwards, Outcome, Run, StreamMode, Verdict
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from cascade.brake import Brake
     from cascade.cached import ResponseCache
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from cascade.runner import Runner
     from router.conversations import Conversations
     from router.domain import Conversation, Label, Request, Tier

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cascade.caller import Errand
-from cascade.logprobs import AsAsked, as_asked, with_logprobs
 from cascade.margins import FIRST_TOKEN, margin
 from cascade.prompts import invite_abstention
 from cascade.sampling import with_agreement
+from cascade.upstreams.logprobs import AsAsked, as_asked, with_logprobs
 from cascade.verifiers import LENGTH, is_abstention, verify
 from router.answers import final_answer
 from router.domain import Answer, Attempt, Purpose, Verdict

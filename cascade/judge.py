@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cascade.caller import Errand
-from cascade.params import bare_model
 from cascade.prompts import judge_body, read_reason, read_verdict
 from cascade.quotes import Size, least_judge_nanousd
+from cascade.upstreams.params import bare_model
 from router.domain import Answer, Purpose, Verdict
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade.policy import WantsMargins, WantsSkills
+from cascade.policies.policy import WantsMargins, WantsSkills
 from cascade.profiling.profile_file import load_profile
 from router.calibration import fit_curve
 from router.errors import ConfigError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from router.domain import Evidence, Run
     from router.margins_state import Past
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from router.domain import Ask, Judge, Judging, StreamMode, Verdict
 
 if TYPE_CHECKING:
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from router.domain import Deliver, Run
 
 #: `stream.optimistic_from`: with the paper's numbers (k = lambda = 5) and a prior of .55 no estimate exceeds .78.

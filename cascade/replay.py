@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cascade.lab.embeddings import CachedEmbedder
     from cascade.lab.score import Row
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from cascade.recordings import Query, Recording
     from router.domain import Evidence
 

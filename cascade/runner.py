@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cascade.checks.examiner import Examiner
     from cascade.generator import Generator
     from cascade.judge import AnswerJudge
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from cascade.purse import Purse
     from router.domain import Check, Decision, Request, Run, Tier
     from router.ports import Listener

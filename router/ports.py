@@ -279,7 +279,7 @@ class Settlement:
 
 
 class Bank(Protocol):
-    """The truth about budgets: SQL in production. Workers borrow from it and settle with it (`storage.ledger`).
+    """The truth about budgets: SQL in production. Workers borrow from it and settle with it (`storage.money.ledger`).
 
     Its law: for each budget, spent + reserved never falls below what was truly spent plus everything that any worker
     may still spend. So a limit holds whatever dies.

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "storage"))
 
 from outcomes import build_outcome
 
-from app.metrics import Metrics
+from app.observe.metrics import Metrics
 
 ROUNDS = 20_000
 

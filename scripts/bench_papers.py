@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade import registry
 from cascade.lab.calibration import signals
 from cascade.lab.curves import budget_curve
+from cascade.policies import registry
 from cascade.profiling.build import About, build
 from cascade.profiling.profile_file import save_profile
 from cascade.profiling.recorded import CRITIC, recorded_findings, texts_of

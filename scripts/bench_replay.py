@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from bench_papers import areas, skills, two_tier
 
-from cascade import registry
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.lockin import lock_in
+from cascade.policies import registry
 from cascade.recordings import load
 from cascade.replay import Oracle, replay, stream
 from router.embedding import SentenceTransformerEmbedder

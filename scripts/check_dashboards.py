@@ -29,7 +29,7 @@ from edge_server import EASY, config, plan_of, serving  # noqa: E402
 from postgres_server import running_postgres  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
-from app.settings import StoreConfig  # noqa: E402
+from app.config.settings import StoreConfig  # noqa: E402
 from cascade.simulated.problems import problems  # noqa: E402
 from router.catalog import Catalog  # noqa: E402
 

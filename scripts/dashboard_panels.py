@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.metrics import Metrics
+from app.observe.metrics import Metrics
 from storage.schema import attempt, inference
 
 

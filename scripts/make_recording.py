@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SEED, QUERIES = 4, 600
 SYSTEM = "Solve the task. End with: The answer is ..."
-#: USD per million tokens in and out: those of the simulated tiers in `app/ladder.py`.
+#: USD per million tokens in and out: those of the simulated tiers in `app/config/ladder.py`.
 PRICES = {"small": (0.05, 0.40), "medium": (0.50, 2.00), "large": (5.00, 20.00)}
 TIERS = tuple(PRICES)
 ABOUT = """\

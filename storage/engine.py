@@ -30,7 +30,7 @@ CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 20
 POOL_TIMEOUT_S = 5
 #: Days are UTC's. No statement, no wait for a lock and no forgotten transaction of ours lasts longer than this; the
-#: feed relies on the last one: a row that is not visible after `storage.feed.HOLE_S` never will be.
+#: feed relies on the last one: a row that is not visible after `storage.history.feed.HOLE_S` never will be.
 SERVER_LIMITS = {
     "application_name": "gearbox",
     "timezone": "UTC",

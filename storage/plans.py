@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from router.domain import Caller
-from storage import retention, spend, statements
-from storage.feed import filled, following
+from storage.history import retention, statements
+from storage.history.feed import filled, following
+from storage.reports import spend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

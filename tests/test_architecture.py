@@ -17,13 +17,16 @@ PACKAGES = ("router", "cascade", "storage", "app")
 EFFECTS = frozenset({"asyncio", "time", "random", "os", "httpx", "socket", "threading", "subprocess"})
 PURE = {
     "router": "domain accuracy pricing labels questions answers errors ports beta skills margins_state",
-    "cascade": "policy llm_at always baselines prompts verifiers assemble params quotes purse baseline failures "
-    "eligible margins registry litellm_params litellm_shapes litellm_errors litellm_losses two_tier budget_quantile "
-    "skills skill_words logprobs modes stickiness checks/match checks/said checks/json_schema",
-    "app": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
-    "responses_reply responses_events embeddings import_litellm money_words span focus",
+    "cascade/policies": "policy llm_at always baselines registry two_tier budget_quantile skills skill_words",
+    "cascade": "prompts verifiers quotes purse baseline failures eligible margins modes stickiness",
+    "cascade/upstreams": "assemble params litellm_params litellm_shapes litellm_errors litellm_losses logprobs",
+    "cascade/checks": "match said json_schema",
+    "app/edge": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
+    "responses_reply responses_events embeddings",
+    "app/config": "import_litellm",
+    "app/money": "words span focus",
 }
-PURE_FILES = tuple(f"{package}/{name}.py" for package, names in PURE.items() for name in names.split())
+PURE_FILES = tuple(f"{folder}/{name}.py" for folder, names in PURE.items() for name in names.split())
 #: What `gearbox --help` must not wait for.
 HEAVY = frozenset({"torch", "faiss", "litellm", "sqlalchemy", "fastapi", "sentence_transformers", "numpy", "httpx"})
 
@@ -55,17 +58,17 @@ RULES = (
         "app/*", barred=frozenset({"fastapi", "starlette", "uvicorn", "typer", "rich", "prometheus_client"})
     ),
     everywhere_but("storage/*", barred=frozenset({"sqlalchemy", "alembic", "redis", "aiosqlite", "asyncpg"})),
-    everywhere_but("cascade/litellm_adapter.py", barred=frozenset({"litellm"})),
+    everywhere_but("cascade/upstreams/litellm_adapter.py", barred=frozenset({"litellm"})),
     everywhere_but("router/index.py", barred=frozenset({"faiss"})),
-    everywhere_but("app/tracing.py", barred=frozenset({"opentelemetry"})),
+    everywhere_but("app/observe/tracing.py", barred=frozenset({"opentelemetry"})),
     everywhere_but("router/embedding.py", barred=frozenset({"torch", "sentence_transformers", "transformers"})),
     # litellm is told through the environment alone not to ask the net at import; a file is synced by os alone; the
     # command verifier needs killpg: it reads no environment and hands none on.
     everywhere_but(
-        "app/settings.py",
+        "app/config/settings.py",
         "router/embedding.py",
-        "cascade/litellm_adapter.py",
-        "storage/segment.py",
+        "cascade/upstreams/litellm_adapter.py",
+        "storage/journal/segment.py",
         "cascade/checks/command.py",
         barred=frozenset({"os"}),
     ),

@@ -9,10 +9,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from app import config_file
-from app.config_file import Policies
-from app.settings import Variables
-from cascade import registry
+from app.config import file as config_file
+from app.config.file import Policies
+from app.config.settings import Variables
+from cascade.policies import registry
 from router.catalog import Catalog
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

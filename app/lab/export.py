@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from app.lab.progress import note
 from app.lab.store import moment, read_plan, stored
 from app.lab.stored import history_of
-from app.logs import configure
+from app.observe.logs import configure
 from cascade.recordings import load
 from cascade.recordings.writer import write
 from router.errors import ConfigError

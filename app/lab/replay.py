@@ -11,14 +11,14 @@ from rich.console import Console
 
 from app.lab.progress import note, progress_bar
 from app.lab.table import result_table
-from app.logs import configure
-from cascade.always import ALWAYS
+from app.observe.logs import configure
 from cascade.lab import lineup
 from cascade.lab.curves import POLICY, budget_curve
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.ladder import POOL
 from cascade.lab.report.page import page
 from cascade.lab.report.results import Result
+from cascade.policies.always import ALWAYS
 from cascade.recordings import load
 from cascade.replay import as_json, replay, stream
 from router.embedding import SentenceTransformerEmbedder

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app import plan as plans
-from app.settings import Environment
+from app.config import plan as plans
+from app.config.settings import Environment
 from router.errors import ConfigError
-from storage.store import SqlHistory
-from storage.traffic import traffic
+from storage.history.store import SqlHistory
+from storage.history.traffic import traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from app.plan import Plan
-    from storage.traffic import Stored
+    from app.config.plan import Plan
+    from storage.history.traffic import Stored
 
 _SPAN = re.compile(r"(\d{1,6})\s*(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

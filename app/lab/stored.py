@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.always import ALWAYS
+from cascade.policies.always import ALWAYS
 from cascade.recordings import Query, RecordedAnswer, RecordedModel, RecordedVerdict, Recording
 from router.domain import Evidence, LabelSource, Neighbour, Purpose, Verdict
 from router.pricing import Price, Rates, Usage
-from storage.labels import resolved
+from storage.history.labels import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from router.domain import Tier
-    from storage.traffic import Stored
+    from storage.history.traffic import Stored
 
 #: Policies whose rows are no traffic: they were read in.
 IMPORTED = "import"

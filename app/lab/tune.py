@@ -18,13 +18,13 @@ from app.lab.progress import note, progress_bar
 from app.lab.store import moment, read_plan, stored
 from app.lab.stored import history_of
 from app.lab.whatif import stream_of
-from app.logs import configure
-from cascade import registry
+from app.observe.logs import configure
 from cascade.lab import spaces
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.numbers import points, usd
 from cascade.lab.stream import stream
 from cascade.lab.tuning import Goal, Tuned, Tuner, parts
+from cascade.policies import registry
 from cascade.recordings import load
 from router.embedding import SentenceTransformerEmbedder
 from router.errors import ConfigError

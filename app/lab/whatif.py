@@ -20,12 +20,12 @@ from app.lab.ladder_changes import changed_tiers
 from app.lab.progress import note, progress_bar
 from app.lab.store import moment, read_plan, stored
 from app.lab.stored import history_of
-from app.logs import configure
-from cascade import registry
+from app.observe.logs import configure
 from cascade.lab import lineup
 from cascade.lab.numbers import points, usd
 from cascade.lab.report.results import shares
 from cascade.lab.stream import Stream
+from cascade.policies import registry
 from cascade.recordings.records import RecordedModel
 from cascade.replay import replay_each
 from router.errors import ConfigError
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from app.config.plan import Plan
     from app.lab.stored import History
-    from app.plan import Plan
     from cascade.lab.lineup import Settings
     from cascade.lab.score import Row
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from router.domain import Tier
 
 #: Columns of a table that goes to a file or a pipe.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import yaml
 
-from cascade import registry
-from cascade.always import ALWAYS
-from cascade.baselines import NAMES as BASELINES
 from cascade.lab import oracle
 from cascade.lab.stream import Oracle
+from cascade.policies import registry
+from cascade.policies.always import ALWAYS
+from cascade.policies.baselines import NAMES as BASELINES
 from cascade.recordings.words import has_answers, has_confidence, has_text
 from router.errors import ConfigError, RequestError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cascade.lab.stream import Stream
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
 
 #: Policy -> its settings, as `--set` gives them.
 Settings = dict[str, dict[str, Any]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.lab.similar import Ranking, Similar
-    from cascade.policy import Policy
+    from cascade.policies.policy import Policy
     from router.domain import Deliver, Run
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cascade import registry
 from cascade.lab import spaces
+from cascade.policies import registry
 from cascade.replay import replay_each
 from router.errors import ConfigError
 

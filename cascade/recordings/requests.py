@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from cascade.http_reply import HttpReply, error_object, json_reply
+from cascade.upstreams.http_reply import HttpReply, error_object, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

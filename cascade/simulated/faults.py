@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cascade.http_reply import HttpReply, error_object, json_reply
 from cascade.simulated.tiers import REACH
+from cascade.upstreams.http_reply import HttpReply, error_object, json_reply
 
 #: name: (status, type, code, message, further headers)
 STATUS_FAULTS: Mapping[str, tuple[int, str, str | None, str, Mapping[str, str]]] = {

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 
-from cascade.http_reply import HttpReply, error_object, json_reply, sse_event, sse_reply
 from cascade.simulated.chance import digest
 from cascade.simulated.completion import Completion, as_chunks, as_object, complete
 from cascade.simulated.faults import BadSimulationError, Fault, status_reply
 from cascade.simulated.request import BadRequestError, ChatRequest, read_request
 from cascade.simulated.tiers import REACH
+from cascade.upstreams.http_reply import HttpReply, error_object, json_reply, sse_event, sse_reply
 
 _MAX_REMEMBERED = 10_000
 _PAGE = b"<!doctype html><html><body><h1>502 Bad Gateway</h1></body></html>"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from alembic import context
 
 from storage.engine import create_engine, writing
-from storage.money_schema import metadata  # with the tables of both schemas
+from storage.money.schema import metadata  # with the tables of both schemas
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.assemble import as_chunks, assemble
+from cascade.upstreams.assemble import as_chunks, assemble
 
 HEAD = {"id": "x", "created": 1, "model": "m", "system_fingerprint": "f"}
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import attempt, evidence, ladder, near, run
 
-from cascade import registry
+from cascade.policies import registry
 from router.domain import Ask, Budget, Deliver, Judge, Judging, Verdict
 
 POLICIES = [*registry.names(), "always:small", "always:large"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from runs import LADDER, attempt, budget, evidence, ladder, near, run
 
-from cascade.llm_at import LlmAt, LlmAtSettings
-from cascade.registry import build
+from cascade.policies.llm_at import LlmAt, LlmAtSettings
+from cascade.policies.registry import build
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import ConfigError, UpstreamRejected
 

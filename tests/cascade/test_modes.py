@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from priced_runs import answered, run
 
-from cascade.always import Always
-from cascade.llm_at import LlmAt
 from cascade.modes import judging, late_judge, owes_a_verdict
+from cascade.policies.always import Always
+from cascade.policies.llm_at import LlmAt
 from router.domain import Budget, Deliver, Evidence, Judging, Neighbour, Stop, StreamMode, Verdict
 
 LIKELY = Evidence(tuple(Neighbour(f"n{n}", 1.0, {"simulated/small": 1.0}) for n in range(5)), 10)

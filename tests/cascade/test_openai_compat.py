@@ -10,8 +10,8 @@ import orjson
 import pytest
 from runs import PRICE, Ear
 
-from cascade.http_reply import HttpReply, InProcessTransport
-from cascade.openai_compat import OpenAICompatible
+from cascade.upstreams.http_reply import HttpReply, InProcessTransport
+from cascade.upstreams.openai_compat import OpenAICompatible
 from router.domain import Deployment
 from router.endpoints import Endpoint, Secret, Timeouts
 from router.errors import UpstreamBadReply, UpstreamTimeout, UpstreamUnavailable

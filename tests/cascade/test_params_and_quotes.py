@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import PRICE, tier
 
-from cascade.params import translate
 from cascade.quotes import LEAST_OUTPUT_TOKENS, Means, Size, check_boundable, least_nanousd, quote, with_limit
+from cascade.upstreams.params import translate
 from router.domain import Deployment, ModelFacts
 from router.errors import RequestError
 from router.pricing import Price, Rates, Usage, cost_nanousd, per_mtok

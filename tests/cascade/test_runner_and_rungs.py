@@ -14,7 +14,7 @@ from cascade.eligible import eligible
 from cascade.failures import failure
 from cascade.generator import Generator
 from cascade.judge import AnswerJudge, JudgeSettings
-from cascade.llm_at import LlmAt
+from cascade.policies.llm_at import LlmAt
 from cascade.purse import Purse
 from cascade.runner import Runner
 from router.domain import Deliver, Stop, Verdict, Wishes

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.sse import EventReader, comment, event
+from cascade.upstreams.sse import EventReader, comment, event
 
 
 def read(data: bytes, cuts=()) -> list[bytes]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 from priced_runs import ladder, run, tier
 
-from cascade.llm_at import LlmAt, LlmAtSettings
-from cascade.registry import build
+from cascade.policies.llm_at import LlmAt, LlmAtSettings
+from cascade.policies.registry import build
 from cascade.stickiness import Start, stickiness
 from router.domain import Conversation, Deployment, Evidence, Neighbour
 

@@ -8,7 +8,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from cascade.upstream_errors import error_event, error_from_response, error_from_transport, retry_after_s
+from cascade.upstreams.upstream_errors import error_event, error_from_response, error_from_transport, retry_after_s
 from router import errors
 
 ROWS = {

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 from config_support import KEYS, POLICIES, TODAY
 
-from app import config_file
-from app.settings import Variables
+from app.config import file as config_file
+from app.config.settings import Variables
 from router.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.config_file import Loaded
+    from app.config.file import Loaded
 
 
 @pytest.fixture(scope="session")

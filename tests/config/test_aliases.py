@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from app.aliases import ModelNames, vendor_aliases
+from app.edge.aliases import ModelNames, vendor_aliases
 from router.errors import ModelNotFound, RequestError
 
 NAMES = ModelNames(

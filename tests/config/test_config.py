@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app import config_file, ladder
-from app.settings import Environment, Variables
+from app.config import file as config_file
+from app.config import ladder
+from app.config.settings import Environment, Variables
 
 WIRE = """\
 tiers:                       # cheapest first

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from config_support import POLICIES, TODAY
 
-from app import config_file, ladder
-from app.settings import Environment, Variables
+from app.config import file as config_file
+from app.config import ladder
+from app.config.settings import Environment, Variables
 from router.errors import ConfigError
 
 GOOD = """\

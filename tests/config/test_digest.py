@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from app.digest import digest
+from app.config.digest import digest
 from router.domain import ModelFacts
 
 PROGRAM = """
-from app.digest import digest
+from app.config.digest import digest
 from router.domain import ModelFacts
 print(digest(ModelFacts(capabilities=frozenset({"tools", "n", "vision", "audio", "logprobs"}))))
 """

@@ -7,9 +7,11 @@ import yaml
 from config_support import KEYS, POLICIES, TODAY
 from typer.testing import CliRunner
 
-from app import cli, config_file, ladder
-from app.import_litellm import gearbox_yaml
-from app.settings import Variables
+from app import cli
+from app.config import file as config_file
+from app.config import ladder
+from app.config.import_litellm import gearbox_yaml
+from app.config.settings import Variables
 from router.errors import ConfigError
 
 FILE = """

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 from config_support import TODAY
 
-from app import ladder
-from app.settings import Variables
+from app.config import ladder
+from app.config.settings import Variables
 from router.catalog import Catalog
 from router.endpoints import VENDORS
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from app import ladder
-from app.settings import Variables
+from app.config import ladder
+from app.config.settings import Variables
 from router.errors import ConfigError
 
 REAL = """\

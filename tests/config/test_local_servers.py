@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
-from app import ladder
-from app.local_servers import LocalServer, local_servers
-from app.settings import Variables
+from app.config import ladder
+from app.config.local_servers import LocalServer, local_servers
+from app.config.settings import Variables
 
 NOBODY = "http://127.0.0.1:9"
 OLLAMA = LocalServer("Ollama", "http://127.0.0.1:11434/v1", "ollama/llama3:70b")

@@ -18,13 +18,14 @@ import numpy as np
 import uvicorn
 import yaml
 
-from app import config_file, ladder
-from app.config_file import Policies
+from app.config import file as config_file
+from app.config import ladder
+from app.config.file import Policies
+from app.config.plan import Plan
+from app.config.settings import Environment, Variables
 from app.main import create_app
-from app.plan import Plan
-from app.settings import Environment, Variables
 from app.wiring import open_services
-from cascade import registry
+from cascade.policies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ from pathlib import Path
 import uvicorn
 from edge_server import WordEmbedder, config, plan_of
 
-from app.lifecycle import Lifecycle, Server
-from app.logs import configure
+from app.config.settings import Environment
 from app.main import create_app
-from app.settings import Environment
+from app.observe.logs import configure
+from app.serving.lifecycle import Lifecycle, Server
+from app.serving.workers import Supervisor, bind
 from app.wiring import open_services
-from app.workers import Supervisor, bind
 from router.catalog import Catalog
 
 EDGE = {"hold_status_s": 5, "drain_s": 2, "shutdown_s": 20}

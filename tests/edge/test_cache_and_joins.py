@@ -14,7 +14,7 @@ from test_clients_that_leave import PATIENT, send_and_leave
 from test_request_errors import error_of
 from test_request_headers import chat
 
-from cascade.sse import DONE
+from cascade.upstreams.sse import DONE
 
 CACHED = {"cache": {"ttl_s": 60}}
 SLOW = {"small": {"fault": "slow_first_token", "seconds": 0.7}}

@@ -12,7 +12,7 @@ from test_keys_feedback_health import KEYS, client_of
 from test_request_errors import error_of
 from test_request_headers import HARD, HARDER, chat
 
-from app.dashboard import HEADERS
+from app.edge.dashboard import HEADERS
 
 ROOT = Path(__file__).parents[2]
 EVIL = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"

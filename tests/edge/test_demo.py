@@ -11,7 +11,8 @@ from edge_server import WordEmbedder
 from rich.console import Console
 from typer.testing import CliRunner
 
-from app import cli, demo
+from app import cli
+from app.commands import demo
 
 
 def folders():

@@ -18,8 +18,8 @@ from test_keys_feedback_health import client_of
 from test_money import samples
 from test_request_headers import HARD, chat
 
-from app.request_log import RequestLog
-from app.tracing import Tracing
+from app.observe.request_log import RequestLog
+from app.observe.tracing import Tracing
 
 ROOT = Path(__file__).parents[2]
 #: wire.md, Metrics.
@@ -240,6 +240,7 @@ async def test_each_calls_own_context_goes_upstream(collector, catalog, tmp_path
 
 
 def test_without_an_endpoint_opentelemetry_is_not_even_imported():
-    code = "import sys, app.serve, app.main, app.wiring; print([n for n in sys.modules if 'opentelemetry.sdk' in n])"
+    code = "import sys, app.serving.serve, app.main, app.wiring\n"
+    code += "print([n for n in sys.modules if 'opentelemetry.sdk' in n])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,10 +12,10 @@ import pytest
 import structlog
 from lab_support import QUESTIONS, TIERS, FakeEmbedder
 
-from app import plan as plans
 from app.cli import main
+from app.config import plan as plans
+from app.config.settings import Environment, Variables
 from app.main import create_app
-from app.settings import Environment, Variables
 from app.wiring import open_services
 from router.embedding import SentenceTransformerEmbedder
 

@@ -12,12 +12,12 @@ import httpx
 import uvicorn
 import yaml
 
-from app import plan as plans
+from app.config import plan as plans
+from app.config.settings import Environment, Variables
 from app.main import create_app
-from app.settings import Environment, Variables
-from app.upstream_server import handler_app
+from app.serving.upstream_server import handler_app
 from app.wiring import open_services
-from cascade.recorded import RecordedUpstream
+from cascade.upstreams.recorded import RecordedUpstream
 
 
 def live_decisions(recording, folder, embedder, queries):

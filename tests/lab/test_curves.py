@@ -3,11 +3,11 @@
 import pytest
 from lab_support import SIMULATED
 
-from cascade import registry
 from cascade.lab.curves import budget_curve
 from cascade.lab.report.findings import findings
 from cascade.lab.report.page import page
 from cascade.lab.report.results import Result
+from cascade.policies import registry
 from cascade.recordings import load
 from cascade.replay import replay, stream
 

@@ -8,10 +8,10 @@ import sqlite3
 import pytest
 from lab_support import SIMULATED, TIERS, FakeEmbedder
 
-from app import plan as plans
-from app.settings import Environment, Variables
+from app.config import plan as plans
+from app.config.settings import Environment, Variables
 from router.index import FaissNeighbours
-from storage.store import SqlHistory
+from storage.history.store import SqlHistory
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from lab_support import SIMULATED, FakeEmbedder
 from live_over_recording import live_decisions, replayed_decisions
 
 from cascade.lab.embeddings import CachedEmbedder
-from cascade.llm_at import LlmAt
+from cascade.policies.llm_at import LlmAt
 from cascade.recordings import load
 from cascade.replay import replay, stream
 from router.embedding import SentenceTransformerEmbedder

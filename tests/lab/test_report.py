@@ -7,8 +7,6 @@ from html.parser import HTMLParser
 import pytest
 from lab_support import SIMULATED, FakeEmbedder
 
-from cascade.always import Always
-from cascade.baselines import Agreement, BottomUp, RandomMix
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.report.findings import findings
 from cascade.lab.report.labels import place
@@ -16,7 +14,9 @@ from cascade.lab.report.page import page
 from cascade.lab.report.results import Result
 from cascade.lab.report.svg import Scale
 from cascade.lab.report.verdicts import verdict
-from cascade.llm_at import LlmAt, LlmAtSettings
+from cascade.policies.always import Always
+from cascade.policies.baselines import Agreement, BottomUp, RandomMix
+from cascade.policies.llm_at import LlmAt, LlmAtSettings
 from cascade.recordings import load
 from cascade.replay import Oracle, replay, stream
 

@@ -4,12 +4,12 @@ import pytest
 import yaml
 from lab_support import SIMULATED
 
-from app.config_file import Policies, read
-from app.settings import Variables
-from cascade import registry
+from app.config.file import Policies, read
+from app.config.settings import Variables
 from cascade.lab import spaces
 from cascade.lab.stream import stream
 from cascade.lab.tuning import parts
+from cascade.policies import registry
 from cascade.recordings import load
 from router.catalog import Catalog
 from router.errors import ConfigError

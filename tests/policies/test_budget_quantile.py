@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.budget_quantile import Pot, Regime, threshold
+from cascade.policies.budget_quantile import Pot, Regime, threshold
 
 MARGINS = st.lists(st.floats(0, 1), max_size=40)
 

@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from app import config_file
-from app.config_file import Policies
-from app.settings import Variables
-from cascade import registry
+from app.config import file as config_file
+from app.config.file import Policies
+from app.config.settings import Variables
+from cascade.policies import registry
 from router.catalog import Catalog
 from router.errors import ConfigError
 

@@ -9,8 +9,8 @@ from rides import FIRST, tier
 from cascade.brake import Brake
 from cascade.caller import Spoken
 from cascade.generator import Generator
-from cascade.logprobs import AsAsked, as_asked, with_logprobs
 from cascade.purse import Purse
+from cascade.upstreams.logprobs import AsAsked, as_asked, with_logprobs
 from router.domain import Ask, Call, CostSource, Purpose, Request, Verdict
 from router.errors import UpstreamRejected
 from router.ports import Reply

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from cascade.always import Always
 from cascade.lab.embeddings import CachedEmbedder
+from cascade.policies.always import Always
+from cascade.policies.skills import Skills, SkillsSettings
+from cascade.policies.two_tier import TwoTier, TwoTierSettings
 from cascade.profiling.build import About, build
 from cascade.profiling.profile_file import save_profile
 from cascade.profiling.recorded import recorded_findings, texts_of
 from cascade.recordings import load
 from cascade.replay import replay, stream
-from cascade.skills import Skills, SkillsSettings
-from cascade.two_tier import TwoTier, TwoTierSettings
 from router.embedding import SentenceTransformerEmbedder
 
 FOLDER = os.environ.get("GEARBOX_RECORDINGS")

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rides import LADDER, attempt, budget, run, tier
 
-from cascade import registry
-from cascade.skills import Skills, SkillsSettings
+from cascade.policies import registry
+from cascade.policies.skills import Skills, SkillsSettings
 from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import ConfigError, UpstreamRejected, UpstreamUnavailable
 from router.pricing import Usage

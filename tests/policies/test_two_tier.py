@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rides import COSTS, FIRST, LADDER, SMALL, attempt, budget, run, seen, tier
 
-from cascade import registry
-from cascade.two_tier import TwoTier, TwoTierSettings
+from cascade.policies import registry
+from cascade.policies.two_tier import TwoTier, TwoTierSettings
 from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import ConfigError, UpstreamRejected, UpstreamUnavailable
 from router.margins_state import Block, Curve, MarginState

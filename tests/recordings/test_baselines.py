@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cascade.baselines import Agreement, BottomUp, RandomMix, baseline, dice
+from cascade.policies.baselines import Agreement, BottomUp, RandomMix, baseline, dice
 from router.domain import Answer, Ask, Attempt, Budget, Deliver, Deployment, Judge, Judging, Run, Stop, Tier, Verdict
 
 LADDER = tuple(Tier(name, (Deployment(name, name, None),), 0.5, name) for name in ("small", "medium", "large"))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cascade.always import Always
-from cascade.baselines import Agreement, BottomUp
 from cascade.lab.embeddings import CachedEmbedder
-from cascade.llm_at import LlmAt
+from cascade.policies.always import Always
+from cascade.policies.baselines import Agreement, BottomUp
+from cascade.policies.llm_at import LlmAt
 from cascade.recordings import load
 from cascade.replay import Oracle, replay, stream
 from router.embedding import SentenceTransformerEmbedder

@@ -7,8 +7,8 @@ import time
 import pytest
 from recording_builder import Draft
 
-from cascade.recorded import RecordedUpstream
 from cascade.recordings import load
+from cascade.upstreams.recorded import RecordedUpstream
 
 CHAT = "/v1/chat/completions"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from recording_builder import Draft
 
-from cascade.always import Always
-from cascade.baselines import Agreement, BottomUp, RandomMix
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.score import wilson
-from cascade.llm_at import LlmAt, LlmAtSettings
+from cascade.policies.always import Always
+from cascade.policies.baselines import Agreement, BottomUp, RandomMix
+from cascade.policies.llm_at import LlmAt, LlmAtSettings
 from cascade.recordings import load
 from cascade.replay import Oracle, as_json, replay, stream
 from router.domain import Ask, Deliver, Judge

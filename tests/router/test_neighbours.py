@@ -19,7 +19,7 @@ from router.index import FaissNeighbours
 from router.memory_index import BruteForceNeighbours
 from router.ports import StoredQuestion
 from storage.engine import create_engine
-from storage.pgvector import PgvectorNeighbours
+from storage.history.pgvector import PgvectorNeighbours
 
 D = 8
 

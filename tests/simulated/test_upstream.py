@@ -5,10 +5,10 @@ import httpx
 import jsonschema
 import pytest
 
-from cascade.http_reply import InProcessTransport
 from cascade.simulated import SimulatedUpstream
 from cascade.simulated.faults import ANSWER_FAULTS, FAULTS, STATUS_FAULTS
 from cascade.simulated.problems import problems
+from cascade.upstreams.http_reply import InProcessTransport
 
 EASY = "What is 17 + 25?"
 WEATHER = {

@@ -9,17 +9,17 @@ import pytest
 from postgres_server import running_postgres
 from redis_server import running_redis
 
-from storage.bank_memory import MemoryBank
-from storage.bank_redis import RedisBank
-from storage.bank_sql import SqlBank
-from storage.budgets import SqlBudgets
 from storage.engine import create_engine
-from storage.journal import Journal
-from storage.journalled import JournalledHistory
-from storage.memory import MemoryHistory
+from storage.history.journalled import JournalledHistory
+from storage.history.memory import MemoryHistory
+from storage.history.store import SqlHistory
+from storage.journal.journal import Journal
 from storage.migrate import migrate
-from storage.redis_link import RedisLink
-from storage.store import SqlHistory
+from storage.money.bank_memory import MemoryBank
+from storage.money.bank_redis import RedisBank
+from storage.money.bank_sql import SqlBank
+from storage.money.budgets import SqlBudgets
+from storage.sharing.redis_link import RedisLink
 
 
 @pytest.fixture(scope="session")

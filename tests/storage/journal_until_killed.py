@@ -9,9 +9,9 @@ from pathlib import Path
 
 from outcomes import build_outcome
 
-from storage.journal import Journal
-from storage.journalled import JournalledHistory
-from storage.store import SqlHistory
+from storage.history.journalled import JournalledHistory
+from storage.history.store import SqlHistory
+from storage.journal.journal import Journal
 
 
 async def record_for_ever(history, lane):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from storage.store import SqlHistory
+from storage.history.store import SqlHistory
 
 
 async def main():

@@ -8,7 +8,7 @@ import sys
 
 from outcomes import build_outcome
 
-from storage.store import SqlHistory
+from storage.history.store import SqlHistory
 
 
 async def record_for_ever(history, lane):

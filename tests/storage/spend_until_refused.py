@@ -11,12 +11,12 @@ import random
 import sys
 
 from router.errors import QuotaSpent, RateLimited, StoreUnavailable
-from storage.bank_redis import RedisBank
-from storage.bank_sql import SqlBank
 from storage.engine import create_engine
-from storage.ledger import LeasedLedger, LedgerSettings
-from storage.ledger_failover import FailoverLedger
-from storage.redis_link import RedisLink
+from storage.money.bank_redis import RedisBank
+from storage.money.bank_sql import SqlBank
+from storage.money.ledger import LeasedLedger, LedgerSettings
+from storage.money.ledger_failover import FailoverLedger
+from storage.sharing.redis_link import RedisLink
 
 WORST = 1_000
 TTL_S = 3.0

@@ -13,11 +13,11 @@ from sqlalchemy import delete, insert
 from router.domain import Caller
 from router.following import Follower
 from router.memory_index import BruteForceNeighbours
-from storage import feed as feed_module
-from storage.feed import SqlFeed
-from storage.memory import MemoryFeed, MemoryHistory
+from storage.history import feed as feed_module
+from storage.history.feed import SqlFeed
+from storage.history.memory import MemoryFeed, MemoryHistory
+from storage.history.store import SqlHistory
 from storage.schema import inference, label
-from storage.store import SqlHistory
 
 BLUE = Caller(team="blue")
 

@@ -15,7 +15,7 @@ from router.domain import Caller
 from router.errors import ConfigError, StoreUnavailable
 from storage.engine import create_engine
 from storage.faults import RowRefused
-from storage.store import SqlHistory
+from storage.history.store import SqlHistory
 
 BLUE = Caller(team="blue")
 TOO_LARGE = 2**70  # no database here has integers of that size

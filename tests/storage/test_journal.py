@@ -11,10 +11,10 @@ import pytest
 from outcomes import build_outcome
 
 from router.errors import ConfigError
-from storage import segment as segment_module
-from storage.entries import LateCost, decoded, encoded
-from storage.journal import REFUSED, Journal, JournalUnwritable
-from storage.rows import rows_of, unpacked
+from storage.history.rows import rows_of, unpacked
+from storage.journal import segment as segment_module
+from storage.journal.entries import LateCost, decoded, encoded
+from storage.journal.journal import REFUSED, Journal, JournalUnwritable
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from sqlalchemy import text
 
 from router.domain import Caller
 from router.errors import StoreUnavailable
-from storage import segment as segment_module
-from storage.journal import REFUSED, Journal
-from storage.journalled import JournalledHistory
-from storage.memory import MemoryHistory
-from storage.store import SqlHistory
+from storage.history.journalled import JournalledHistory
+from storage.history.memory import MemoryHistory
+from storage.history.store import SqlHistory
+from storage.journal import segment as segment_module
+from storage.journal.journal import REFUSED, Journal
 
 BLUE = Caller(team="blue")
 TOO_LARGE = 2**70

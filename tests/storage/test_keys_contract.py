@@ -11,11 +11,11 @@ from router.budgets import BudgetTerms, Period, Scope
 from router.domain import RateLimits
 from router.errors import RequestError
 from router.keys import KeyRecord, digest, new_key, new_key_id, shown
-from storage.bank_sql import SqlBank
 from storage.engine import create_engine
-from storage.keys import SqlDirectory
-from storage.keys_memory import MemoryDirectory
 from storage.migrate import migrate
+from storage.money.bank_sql import SqlBank
+from storage.money.keys import SqlDirectory
+from storage.money.keys_memory import MemoryDirectory
 
 SECRET = new_key()
 MONTHLY = BudgetTerms(Scope.KEY, "key-1", Period.MONTH, 10_000, 8_000)

@@ -10,8 +10,8 @@ import pytest
 
 from router.budgets import BudgetTerms, Period, Scope
 from router.errors import QuotaSpent, RateLimited, StoreUnavailable
-from storage.bank_memory import MemoryBank
-from storage.ledger import LeasedLedger, LedgerSettings
+from storage.money.bank_memory import MemoryBank
+from storage.money.ledger import LeasedLedger, LedgerSettings
 
 KEY = BudgetTerms(Scope.KEY, "k", Period.DAY, 1_000, soft_nanousd=500)
 TEAM = BudgetTerms(Scope.TEAM, "t", Period.MONTH, 10_000)

@@ -9,12 +9,12 @@ import pytest
 
 from router.budgets import BudgetTerms, Period, Scope
 from router.errors import QuotaSpent
-from storage.bank_redis import RedisBank
-from storage.bank_sql import SqlBank
-from storage.budgets import SqlBudgets
-from storage.ledger import LeasedLedger, LedgerSettings
-from storage.ledger_failover import FailoverLedger
-from storage.redis_link import RedisLink
+from storage.money.bank_redis import RedisBank
+from storage.money.bank_sql import SqlBank
+from storage.money.budgets import SqlBudgets
+from storage.money.ledger import LeasedLedger, LedgerSettings
+from storage.money.ledger_failover import FailoverLedger
+from storage.sharing.redis_link import RedisLink
 
 KEY = BudgetTerms(Scope.KEY, "k", Period.DAY, 10_000, soft_nanousd=100)
 QUICK = LedgerSettings(tick_s=0.02, idle_s=0.05, renew_s=0.1, ask_again_s=0.02, patience_s=20, away_s=0.1)

@@ -10,12 +10,12 @@ import pytest
 from programs import start
 
 from router.budgets import BudgetTerms, Period, Scope
-from storage.bank_redis import RedisBank
-from storage.bank_sql import SqlBank
-from storage.budgets import SqlBudgets
 from storage.engine import create_engine
 from storage.migrate import migrate
-from storage.redis_link import RedisLink
+from storage.money.bank_redis import RedisBank
+from storage.money.bank_sql import SqlBank
+from storage.money.budgets import SqlBudgets
+from storage.sharing.redis_link import RedisLink
 
 KEY = BudgetTerms(Scope.KEY, "k", Period.TOTAL, 100_000)
 WORKERS, CLIENTS = 4, 64

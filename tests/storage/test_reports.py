@@ -10,9 +10,9 @@ from outcomes import LARGE, NOW, accepted_large, build_outcome, failed_outcome, 
 
 from router.domain import Caller, Deliver, Label, LabelSource, Purpose, Verdict
 from router.pricing import Usage, cost_nanousd
-from storage.buckets import By, Span
-from storage.exports import pages
-from storage.reports import Reports, Tier
+from storage.reports.buckets import By, Span
+from storage.reports.exports import pages
+from storage.reports.reports import Reports, Tier
 
 START = datetime.fromtimestamp(NOW, UTC)
 SPAN = Span(START - timedelta(days=1), START + timedelta(days=3))

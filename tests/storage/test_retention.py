@@ -11,8 +11,8 @@ from outcomes import EMBEDDER, NOW, build_outcome, late_of
 from sqlalchemy import text
 
 from router.domain import Caller
-from storage.retention import Retention
-from storage.store import SqlHistory
+from storage.history.retention import Retention
+from storage.history.store import SqlHistory
 
 BLUE = Caller(team="blue")
 DAY = 86_400

@@ -9,9 +9,9 @@ import pytest
 from router.domain import RateLimits
 from router.errors import RateLimited
 from router.ports import ClaimState
-from storage.cache import MemoryCache, RedisCache
-from storage.joins import MemoryJoins, RedisJoins
-from storage.limits import MemoryLimiter, RedisLimiter
+from storage.money.limits import MemoryLimiter, RedisLimiter
+from storage.sharing.cache import MemoryCache, RedisCache
+from storage.sharing.joins import MemoryJoins, RedisJoins
 
 BOTH = pytest.mark.parametrize("kind", ["memory", "redis"], indirect=True)
 

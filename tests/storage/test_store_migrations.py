@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 from router.errors import ConfigError
 from storage.engine import create_engine, shown
 from storage.migrate import alembic_config, migrate
-from storage.money_schema import metadata
+from storage.money.schema import metadata
 
 
 @pytest.fixture

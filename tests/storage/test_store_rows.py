@@ -11,8 +11,8 @@ from outcomes import QUESTION, accepted_large, build_outcome, failed_outcome, pa
 
 from router.domain import Deliver, Purpose, Request, Stop, Verdict
 from router.errors import UpstreamRejected
-from storage import clean
-from storage.rows import bare_id, rows_of
+from storage.history import clean
+from storage.history.rows import bare_id, rows_of
 from storage.schema import attempt, inference, label
 
 

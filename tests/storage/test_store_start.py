@@ -10,13 +10,13 @@ from outcomes import EMBEDDER, NOW, build_outcome
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.metrics import Metrics
-from app.settings import Config, IndexConfig, StoreConfig
+from app.config.settings import Config, IndexConfig, StoreConfig
+from app.observe.metrics import Metrics
 from app.store import follow, journal_folder, open_history, open_index, watch
 from router.domain import Caller
 from router.errors import ConfigError, StoreUnavailable
 from router.starter import Starter
-from storage.pgvector import PgvectorNeighbours
+from storage.history.pgvector import PgvectorNeighbours
 
 BLUE = Caller(team="blue")
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from router.errors import StoreUnavailable
-from storage.writer import GroupWriter
+from storage.history.writer import GroupWriter
 
 
 class Disk:

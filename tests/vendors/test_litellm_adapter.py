@@ -7,8 +7,8 @@ import time
 import pytest
 from vendor import TEXT, Failure
 
-from cascade import litellm_adapter
-from cascade.litellm_adapter import LiteLLM
+from cascade.upstreams import litellm_adapter
+from cascade.upstreams.litellm_adapter import LiteLLM
 from router.domain import Deployment, ModelFacts
 from router.endpoints import Endpoint, Secret, Timeouts
 from router.errors import (

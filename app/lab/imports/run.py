@@ -16,7 +16,7 @@ from app.lab.imports.sources import read
 from app.lab.progress import note, progress_bar
 from app.lab.store import opened, read_plan
 from app.lab.stored import IMPORTED
-from app.logs import configure
+from app.observe.logs import configure
 from cascade.lab.embeddings import CachedEmbedder
 from router.domain import Caller, Deliver, Outcome, Request, Run
 from router.embedding import SentenceTransformerEmbedder
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from app.config.plan import Plan
+    from app.config.settings import EmbeddingConfig
     from app.lab.imports.entry import Entry
-    from app.plan import Plan
-    from app.settings import EmbeddingConfig
 
 #: Outcomes that are written at once.
 _GROUP = 256

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cascade.always import ALWAYS
-from cascade.baselines import RANDOM
 from cascade.lab import oracle
 from cascade.lab.ladder import POOL
+from cascade.policies.always import ALWAYS
+from cascade.policies.baselines import RANDOM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

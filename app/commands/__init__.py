@@ -1,0 +1,1 @@
+"""The commands of `gearbox` that are not a server."""

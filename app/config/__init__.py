@@ -1,0 +1,1 @@
+"""What an operator says, read once: files, environment, ladder, and the plan that comes of them."""

@@ -1,0 +1,24 @@
+"""`gearbox import`: files and the environment for those who translate."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from app.config.file import file_text
+from app.config.import_litellm import gearbox_yaml
+from app.config.settings import Environment
+from router.catalog import Catalog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def litellm_file(path: Path) -> str:
+    """A LiteLLM `config.yaml` as the text of a `gearbox.yaml`.
+
+    Raises:
+        ConfigError: it cannot be read, or is wrong.
+    """
+    _, variables = Environment.read()
+    return gearbox_yaml(file_text(path), path.name, variables, Catalog.load(), datetime.now(UTC).date())

@@ -1,0 +1,148 @@
+"""`/v1/responses`, the way out: an answered chat -> a Response object.
+
+The law of this file: pure; the shape is OpenAI's
+(https://platform.openai.com/docs/api-reference/responses/object), and fields it does not know are carried along.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.edge import reports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.edge.reports import Extras
+    from router.domain import Outcome
+
+#: Why a response is incomplete, by the chat's finish reason.
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+#: Parameters that a response repeats, with OpenAI's defaults.
+_ECHOED: Mapping[str, Any] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+    "temperature": 1.0,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "user": None,
+}
+#: What a chat body has beside these goes into the response as it is (service_tier, vendors' own fields).
+_CHAT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "gearbox"})
+
+
+def whole(asked: Mapping[str, Any], outcome: Outcome, extras: Extras) -> dict[str, Any]:
+    """The Response of a finished run; `asked` is the client's own request."""
+    chat = reports.body(outcome, extras)
+    choice = chat["choices"][0]
+    incomplete = _INCOMPLETE.get(choice.get("finish_reason") or "")
+    started = begun(asked, outcome.request.id, outcome.request.received_at)
+    return {
+        **{key: value for key, value in chat.items() if key not in _CHAT},
+        **started,
+        "status": "incomplete" if incomplete else "completed",
+        "incomplete_details": {"reason": incomplete} if incomplete else None,
+        "model": chat["model"],
+        "output": list(output(choice, outcome.request.id)),
+        "usage": usage(chat.get("usage")),
+        **({"gearbox": chat["gearbox"]} if "gearbox" in chat else {}),
+    }
+
+
+def begun(asked: Mapping[str, Any], request_id: str, received_at: float) -> dict[str, Any]:
+    """The Response of a run that has only started."""
+    text, reasoning = asked.get("text") or {}, asked.get("reasoning") or {}
+    echoed = {name: default if asked.get(name) is None else asked[name] for name, default in _ECHOED.items()}
+    return {
+        "id": f"resp_{request_id}",
+        "object": "response",
+        "created_at": int(received_at),
+        "status": "in_progress",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "model": asked.get("model"),
+        "output": [],
+        "previous_response_id": None,
+        "reasoning": {"effort": reasoning.get("effort"), "summary": None},
+        "service_tier": asked.get("service_tier"),
+        "store": False,  # nothing can be fetched again by this id
+        "text": {**text, "format": text.get("format") or {"type": "text"}},
+        "truncation": "disabled",
+        "usage": None,
+        **echoed,
+    }
+
+
+def output(choice: Mapping[str, Any], request_id: str) -> Iterator[dict[str, Any]]:
+    """The items of an answer: its message, then its calls."""
+    message = choice.get("message") or {}
+    calls = message.get("tool_calls") or ()
+    content = list(parts(message, choice.get("logprobs")))
+    if content or not calls:
+        yield message_item(request_id, content, "completed")
+    for place, call in enumerate(calls):
+        function = call.get("function") or {}
+        yield call_item(request_id, place, call.get("id"), function.get("name"), function.get("arguments") or "")
+
+
+def parts(message: Mapping[str, Any], logprobs: Any) -> Iterator[dict[str, Any]]:
+    """A message's text and refusal."""
+    if message.get("content"):
+        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+        yield text_part(message["content"], entries or [])
+    if message.get("refusal"):
+        yield refusal_part(message["refusal"])
+
+
+def text_part(text: str, logprobs: list[Any]) -> dict[str, Any]:
+    """A part of text."""
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
+
+
+def refusal_part(text: str) -> dict[str, Any]:
+    """A part that declines."""
+    return {"type": "refusal", "refusal": text}
+
+
+def message_item(request_id: str, content: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    """The answer's message."""
+    return {"id": f"msg_{request_id}", "type": "message", "role": "assistant", "status": status, "content": content}
+
+
+def call_item(
+    request_id: str, place: int, call_id: Any, name: Any, arguments: str, status: str = "completed"
+) -> dict[str, Any]:
+    """One call of a function; `call_id` is what its output must name."""
+    return {
+        "id": f"fc_{request_id}_{place}",
+        "type": "function_call",
+        "status": status,
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+    }
+
+
+def usage(chat: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A chat's usage under the Responses API's names; what it does not know (`cost`) is carried along."""
+    if not chat:
+        return None
+    inside, outside = chat.get("prompt_tokens_details") or {}, chat.get("completion_tokens_details") or {}
+    named = {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+    prompt, completion = chat.get("prompt_tokens") or 0, chat.get("completion_tokens") or 0
+    return {
+        **{key: value for key, value in chat.items() if key not in named},
+        "input_tokens": prompt,
+        "input_tokens_details": {**inside, "cached_tokens": inside.get("cached_tokens") or 0},
+        "output_tokens": completion,
+        "output_tokens_details": {**outside, "reasoning_tokens": outside.get("reasoning_tokens") or 0},
+        "total_tokens": chat.get("total_tokens") or prompt + completion,
+    }

@@ -1,0 +1,1 @@
+"""Servers as processes: start, workers, and an orderly end."""

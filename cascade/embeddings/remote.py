@@ -1,0 +1,96 @@
+"""An OpenAI-compatible embeddings endpoint for clients of `/v1/embeddings`: their body goes through as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+
+from cascade.embeddings.call import Embedded
+from cascade.upstreams.upstream_errors import bad_reply, error_from_response, error_from_transport
+from router.errors import UpstreamTimeout
+from router.pricing import Usage, estimate_tokens, usage_from_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.endpoints import Secret
+    from router.pricing import Price
+
+
+class RemoteEmbeddings:
+    """An `EmbeddingSource` over `POST {api_base}/embeddings`; the configured model answers, whatever a client names."""
+
+    def __init__(
+        self,
+        api_base: str,
+        api_key: Secret | None,
+        model: str,
+        price: Price | None,
+        client: httpx.AsyncClient,
+        timeout_s: float = 60.0,
+    ) -> None:
+        """Build it.
+
+        Args:
+            api_base: the address up to and with `/v1`.
+            api_key: sent as bearer token; None = none.
+            model: the vendor's name for the model.
+            price: what its tokens cost; None = unknown.
+            client: closed by whoever made it.
+            timeout_s: for the whole call, in seconds.
+        """
+        self._url = f"{api_base.rstrip('/')}/embeddings"
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if api_key is not None:
+            self._headers["authorization"] = f"Bearer {api_key.get_secret_value()}"
+        self._model = model
+        self._price = price
+        self._client = client
+        self._timeout_s = timeout_s
+
+    @property
+    def model(self) -> str:
+        """The vendor's name for the model."""
+        return self._model
+
+    @property
+    def price(self) -> Price | None:
+        """As configured."""
+        return self._price
+
+    async def embed(self, body: Mapping[str, Any]) -> Embedded:
+        """Pass a body on; see `EmbeddingSource`."""
+        content = orjson.dumps({**body, "model": self._model})
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._client.post(self._url, content=content, headers=self._headers)
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"no embeddings within {self._timeout_s:g} s") from error
+        except httpx.HTTPError as error:
+            raise error_from_transport(error) from error
+        if response.status_code >= httpx.codes.BAD_REQUEST:
+            raise await error_from_response(response)
+        return _read(response, body)
+
+
+def _read(response: httpx.Response, asked: Mapping[str, Any]) -> Embedded:
+    try:
+        told = orjson.loads(response.content)
+    except orjson.JSONDecodeError as error:
+        raise bad_reply("embeddings that are not JSON") from error
+    if not isinstance(told, dict) or not isinstance(told.get("data"), list) or not told["data"]:
+        raise bad_reply("no embeddings")
+    usage = usage_from_body(told.get("usage"))
+    return Embedded(told, usage or Usage(_counted(asked.get("input")), 0), counted=usage is None)
+
+
+def _counted(given: Any) -> int:
+    """Our own count: texts by their length, tokens one by one."""
+    if isinstance(given, str):
+        return estimate_tokens(given)
+    if isinstance(given, list):
+        return sum(map(_counted, given))
+    return 1

@@ -1,0 +1,1 @@
+"""Where answers come from: wire formats of vendors, and their errors as ours."""

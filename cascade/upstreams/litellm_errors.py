@@ -1,0 +1,124 @@
+"""litellm's exceptions -> our error tree.
+
+The law of this file: pure, and no import of litellm: an exception is known by the names of its classes, by the status
+that the vendor gave, and by what caused it. What a client may see is the vendor's own body of a 400, 413 or 422.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from cascade.upstreams.upstream_errors import bad_reply, error_of_status
+from router.errors import ContextOverflow, UpstreamError, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PREFIX = re.compile(r"^(?:litellm\.\w+: )*(?:\w+(?:Exception|Error)(?: \w+)? - )?")
+#: Failures before anything was sent, as httpx and aiohttp name them.
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionTimeoutError", "ConnectionRefusedError"}
+)
+_TOO_LONG = "ContextWindowExceededError"
+_OVER_CONTENT = "ContentPolicyViolationError"
+_LOWEST, _HIGHEST = 400, 599
+#: Statuses that litellm gives to whatever it does not understand itself.
+_GUESSED = 500
+
+
+def error_of(error: BaseException, *, streaming: bool, where: str, secret: str | None = None) -> UpstreamError:
+    """What went wrong, in our words.
+
+    Args:
+        error: what litellm raised.
+        streaming: whether a part of the answer had come already: then it is billed, and no status helps.
+        where: the model, for the log.
+        secret: the key, cut out of whatever the client may see.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    chain = list(_chain(error))
+    if any(type(each).__name__ in _NEVER_SENT for each in chain):
+        return UpstreamUnavailable("no connection to the upstream", billed=False)
+    if streaming:
+        return UpstreamUnavailable("the upstream reported an error in the middle of its answer", billed=True)
+    status = _status(chain)
+    if "Timeout" in names and status is None:
+        return UpstreamTimeout("the upstream did not answer in time")
+    if status is None:
+        return bad_reply(f"something that is no answer ({type(error).__name__})")
+    content = _masked(_content(chain), secret)
+    found = error_of_status(_as_ours(status, names), content, _headers(chain), where)
+    if _TOO_LONG in names and isinstance(found, UpstreamRejected) and not isinstance(found, ContextOverflow):
+        return ContextOverflow(found.message, status=found.status, body=found.body, param=found.param)
+    return found
+
+
+def _as_ours(status: int, names: set[str]) -> int:
+    """The status that counts: what is wrong with the request is a 400, whichever status litellm chose for it."""
+    return 400 if names & {_TOO_LONG, _OVER_CONTENT} else status
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it came from, the outermost first."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _status(chain: list[BaseException]) -> int | None:
+    """The vendor's status, which stands deepest; None where nobody answered with one.
+
+    litellm wraps every fault of its own (a reply it cannot read) as a connection error with status 500.
+    """
+    said = [status for each in chain if (status := _int(getattr(each, "status_code", None))) is not None]
+    known = [status for status in said if _LOWEST <= status <= _HIGHEST]
+    if not known or "APIConnectionError" in {type(each).__name__ for each in chain[:1]}:
+        return next((status for status in reversed(known) if status != _GUESSED), None)
+    return known[-1]
+
+
+def _content(chain: list[BaseException]) -> bytes:
+    """The vendor's body, as far as the exceptions kept it: the innermost JSON, else the words without prefixes."""
+    texts = [str(getattr(each, "message", None) or each) for each in reversed(chain)]
+    for text in texts:
+        found = _json(text)
+        if found is not None:
+            return json.dumps(found).encode()
+    return json.dumps({"message": _PREFIX.sub("", texts[-1])}).encode()
+
+
+def _json(text: str) -> Any:
+    start = text.find("{")
+    if start < 0:
+        return None
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text[start:])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and ("error" in found or "message" in found) else None
+
+
+def _headers(chain: list[BaseException]) -> Mapping[str, str]:
+    for each in chain:
+        headers = getattr(each, "litellm_response_headers", None) or getattr(each, "headers", None)
+        response = getattr(each, "response", None)
+        for found in (headers, getattr(response, "headers", None)):
+            if found:
+                return {str(name).lower(): str(value) for name, value in dict(found).items()}
+    return {}
+
+
+def _masked(content: bytes, secret: str | None) -> bytes:
+    return content.replace(secret.encode(), b"***") if secret else content
+
+
+def _int(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Where outcomes wait while the database is away."""

@@ -1,0 +1,1 @@
+"""Sums and lists over what is stored."""

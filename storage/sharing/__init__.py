@@ -1,0 +1,1 @@
+"""What workers and replicas share beside the database: answers, joins, and the link to Redis."""
