@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("router", "cascade", "storage", "app")
 EFFECTS = frozenset({"asyncio", "time", "random", "os", "httpx", "socket", "threading", "subprocess"})
 PURE = {
-    "router": "domain accuracy pricing labels questions answers errors ports beta skills margins_state",
+    "router": "accuracy pricing labels questions answers errors beta skills margins_state",
+    "router/domain": "words ladder requests evidence attempts runs outcomes",
+    "router/ports": "models history money sharing",
     "cascade/policies": "policy llm_at always baselines registry two_tier budget_quantile skills skill_words",
     "cascade": "prompts verifiers quotes purse baseline failures eligible margins modes stickiness",
     "cascade/upstreams": "assemble params litellm_params litellm_shapes litellm_errors litellm_losses logprobs",
