@@ -131,5 +131,5 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _file(name: str) -> Response:
     if name not in _FILES:
         raise NotFound(f"no such file of the dashboard: {name[:80]!r}")
-    content = files("app").joinpath("static", name).read_bytes()
+    content = files("app.edge").joinpath("static", name).read_bytes()
     return Response(content, media_type=_FILES[name], headers=HEADERS)
