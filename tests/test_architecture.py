@@ -67,7 +67,7 @@ RULES = (
     # litellm is told through the environment alone not to ask the net at import; a file is synced by os alone; the
     # command verifier needs killpg: it reads no environment and hands none on.
     everywhere_but(
-        "app/config/settings.py",
+        "app/config/environment.py",
         "router/embedding.py",
         "cascade/upstreams/litellm_adapter.py",
         "storage/journal/segment.py",

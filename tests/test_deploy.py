@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from app.config import file as config_file
-from app.config.file import Policies
-from app.config.settings import Variables
+from app.config.environment import Variables
+from app.config.rules import Policies
 from cascade.policies import registry
 from router.catalog import Catalog
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.config.file import Policies, load
-from app.config.settings import Variables
+from app.config.environment import Variables
+from app.config.file import load
+from app.config.rules import Policies
 from app.edge.headers import _ELSEWHERE, _READERS
 from cascade.policies import registry
 from cascade.simulated.faults import FAULTS, from_body

@@ -22,8 +22,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from app.config import ladder
+from app.config.environment import Environment
 from app.config.plan import Plan
-from app.config.settings import Config, Environment, StoreConfig
+from app.config.settings import Config, StoreConfig
 from app.main import create_app
 from app.observe.logs import configure
 from app.wiring import open_services

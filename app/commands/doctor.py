@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from cascade.knowledge import Knowledge
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.errors import ConfigError, GearboxError

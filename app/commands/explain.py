@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from app.edge.rationale import paragraph
 from app.edge.requests import own_id
 from router.domain import Caller

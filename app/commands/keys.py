@@ -115,7 +115,7 @@ def _run(what: str, config: Path | None, *arguments: Any) -> Any:
 
 async def _asked(what: str, config: Path | None, arguments: tuple[Any, ...]) -> Any:
     from app.config import plan as plans  # noqa: PLC0415 - heavy
-    from app.config.settings import Environment  # noqa: PLC0415 - heavy
+    from app.config.environment import Environment  # noqa: PLC0415 - heavy
     from app.edge.key_desk import KeyDesk  # noqa: PLC0415 - heavy
     from storage.engine import create_engine  # noqa: PLC0415 - heavy
     from storage.migrate import migrate  # noqa: PLC0415 - heavy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from cascade.policies.skills import SkillsSettings
 from cascade.profiling.profile_file import as_json, load_profile
 from router.errors import ConfigError

@@ -16,7 +16,7 @@ import yaml
 
 from app.config import lines as config_lines
 from app.config import litellm_config
-from app.config.settings import Variables
+from app.config.environment import Variables
 from router.endpoints import VENDORS
 from router.errors import ConfigError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from app.config.environment import Environment
 from app.config.file import file_text
 from app.config.import_litellm import gearbox_yaml
-from app.config.settings import Environment
 from router.catalog import Catalog
 
 if TYPE_CHECKING:

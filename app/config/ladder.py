@@ -14,8 +14,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
+from app.config.environment import Variables
 from app.config.lines import Document
-from app.config.settings import DeploymentConfig, PriceConfig, TierConfig, Variables
+from app.config.settings import DeploymentConfig, PriceConfig, TierConfig
 from app.edge.aliases import vendor_aliases
 from router.domain import Deployment, ModelFacts, Tier
 from router.endpoints import VENDORS, Endpoint, Secret, Timeouts, Vendor, host

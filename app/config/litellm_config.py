@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
+    from app.config.environment import Variables
     from app.config.lines import Document
-    from app.config.settings import Variables
     from router.catalog import Catalog
     from router.pricing import Price
 

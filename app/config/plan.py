@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from app.config import file as config_file
 from app.config import ladder
-from app.config.file import Policies
 from app.config.local_servers import local_servers
-from app.config.settings import Config, Environment
+from app.config.rules import Policies
+from app.config.settings import Config
 from cascade.policies import registry
 from router.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from app.config.environment import Environment, Variables
     from app.config.ladder import Ladder
     from app.config.local_servers import LocalServer
-    from app.config.settings import Variables
     from cascade.policies.policy import Policy
     from router.endpoints import Kind
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from router.errors import ConfigError
 from storage.history.store import SqlHistory
 from storage.history.traffic import traffic

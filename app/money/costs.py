@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import typer
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from app.money import focus
 from router.errors import ConfigError
 from router.pricing import usd_text

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from app.money.span import span as parse_span
 from app.money.words import judge_words, judged_json, line_json, usd
 from app.wiring import second_best

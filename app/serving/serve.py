@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.config import plan as plans
-from app.config.settings import Environment
+from app.config.environment import Environment
 from app.main import create_app
 from app.observe.logs import configure
 from app.serving.lifecycle import Lifecycle, Server
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from app.config.environment import Variables
     from app.config.plan import Plan
-    from app.config.settings import Variables
     from app.observe.tracing import Tracing
     from router.pricing import Price
 

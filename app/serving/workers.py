@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import multiprocess
 
-from app.config.settings import share_metrics
+from app.config.environment import share_metrics
 from router.errors import ConfigError
 
 if TYPE_CHECKING:

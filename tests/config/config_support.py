@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from app.config.file import Policies
+from app.config.rules import Policies
 from router.errors import ConfigError
 
 TODAY = date(2026, 11, 27)

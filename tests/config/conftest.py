@@ -6,7 +6,7 @@ import pytest
 from config_support import KEYS, POLICIES, TODAY
 
 from app.config import file as config_file
-from app.config.settings import Variables
+from app.config.environment import Variables
 from router.catalog import Catalog
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from app.config import file as config_file
 from app.config import ladder
-from app.config.settings import Environment, Variables
+from app.config.environment import Environment, Variables
 
 WIRE = """\
 tiers:                       # cheapest first

@@ -5,7 +5,7 @@ from config_support import POLICIES, TODAY
 
 from app.config import file as config_file
 from app.config import ladder
-from app.config.settings import Environment, Variables
+from app.config.environment import Environment, Variables
 from router.errors import ConfigError
 
 GOOD = """\

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from app import cli
 from app.config import file as config_file
 from app.config import ladder
+from app.config.environment import Variables
 from app.config.import_litellm import gearbox_yaml
-from app.config.settings import Variables
 from router.errors import ConfigError
 
 FILE = """

@@ -6,7 +6,7 @@ import pytest
 from config_support import TODAY
 
 from app.config import ladder
-from app.config.settings import Variables
+from app.config.environment import Variables
 from router.catalog import Catalog
 from router.endpoints import VENDORS
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.config import ladder
-from app.config.settings import Variables
+from app.config.environment import Variables
 from router.errors import ConfigError
 
 REAL = """\

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from app.config import ladder
+from app.config.environment import Variables
 from app.config.local_servers import LocalServer, local_servers
-from app.config.settings import Variables
 
 NOBODY = "http://127.0.0.1:9"
 OLLAMA = LocalServer("Ollama", "http://127.0.0.1:11434/v1", "ollama/llama3:70b")

@@ -20,9 +20,9 @@ import yaml
 
 from app.config import file as config_file
 from app.config import ladder
-from app.config.file import Policies
+from app.config.environment import Environment, Variables
 from app.config.plan import Plan
-from app.config.settings import Environment, Variables
+from app.config.rules import Policies
 from app.main import create_app
 from app.wiring import open_services
 from cascade.policies import registry

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 from edge_server import WordEmbedder, config, plan_of
 
-from app.config.settings import Environment
+from app.config.environment import Environment
 from app.main import create_app
 from app.observe.logs import configure
 from app.serving.lifecycle import Lifecycle, Server

@@ -14,7 +14,7 @@ from lab_support import QUESTIONS, TIERS, FakeEmbedder
 
 from app.cli import main
 from app.config import plan as plans
-from app.config.settings import Environment, Variables
+from app.config.environment import Environment, Variables
 from app.main import create_app
 from app.wiring import open_services
 from router.embedding import SentenceTransformerEmbedder

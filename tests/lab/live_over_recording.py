@@ -13,7 +13,7 @@ import uvicorn
 import yaml
 
 from app.config import plan as plans
-from app.config.settings import Environment, Variables
+from app.config.environment import Environment, Variables
 from app.main import create_app
 from app.serving.upstream_server import handler_app
 from app.wiring import open_services

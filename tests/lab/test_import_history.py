@@ -9,7 +9,7 @@ import pytest
 from lab_support import SIMULATED, TIERS, FakeEmbedder
 
 from app.config import plan as plans
-from app.config.settings import Environment, Variables
+from app.config.environment import Environment, Variables
 from router.index import FaissNeighbours
 from storage.history.store import SqlHistory
 

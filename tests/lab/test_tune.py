@@ -4,8 +4,9 @@ import pytest
 import yaml
 from lab_support import SIMULATED
 
-from app.config.file import Policies, read
-from app.config.settings import Variables
+from app.config.environment import Variables
+from app.config.file import read
+from app.config.rules import Policies
 from cascade.lab import spaces
 from cascade.lab.stream import stream
 from cascade.lab.tuning import parts
