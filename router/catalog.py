@@ -125,6 +125,20 @@ class Catalog:
                 found.setdefault(model, CatalogModel(model, price, _facts(model, entry), _ends(entry)))
         return list(found.values())
 
+    def embedding_models(self, provider: str) -> list[str]:
+        """The provider's embedding models, as `provider/name`, in the table's order."""
+        return [
+            key if key.startswith(f"{provider}/") else f"{provider}/{key}"
+            for key, entry in self._table.items()
+            if entry.get("litellm_provider") == provider and entry.get("mode") == "embedding"
+        ]
+
+    def embedding_price(self, model: str) -> Price | None:
+        """What an embedding model's input costs (it has no output); None = unknown."""
+        entry = self._entry(model)
+        rate = _rate(entry, "input_cost_per_token") if entry else None
+        return None if rate is None else Price(Rates(rate, 0))
+
     def _entry(self, model: str) -> Mapping[str, Any] | None:
         """The model's row: under its full name, or under its bare one where the provider is the same."""
         if model in self._table:

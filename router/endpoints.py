@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.domain import Deployment
+    from router.pricing import Price
 
 Kind: TypeAlias = Literal["openai", "litellm", "simulated"]
 
@@ -67,6 +68,20 @@ class Endpoint:
     timeouts: Timeouts = Timeouts()
     simulate: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingEndpoint:
+    """A model that embeds for clients under `name`, at an OpenAI-compatible address; `price` None = unknown.
+
+    `model` is what that address calls it; `api_base` has no trailing slash.
+    """
+
+    name: str
+    model: str
+    api_base: str
+    api_key: Secret | None = None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)

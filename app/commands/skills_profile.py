@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.commands.skills_show import show_profile
 from app.config import plan as plans
 from app.config.environment import Environment
-from app.wiring import open_caller
+from app.wiring_models import open_caller
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.profiling.build import About, build
 from cascade.profiling.critics import CriticRound

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.config import embeddings, ladder
 from app.config import file as config_file
-from app.config import ladder
 from app.config.local_servers import local_servers
 from app.config.rules import Policies
 from app.config.settings import Config
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.config.ladder import Ladder
     from app.config.local_servers import LocalServer
     from cascade.policies.policy import Policy
-    from router.endpoints import Kind
+    from router.endpoints import EmbeddingEndpoint, Kind
 
 #: The adapters there are; vendors that need another one are passed over, with a note.
 ADAPTERS: tuple[Kind, ...] = ("openai", "litellm")
@@ -35,6 +35,7 @@ class Plan:
     config: Config
     ladder: Ladder
     environment: Environment
+    embeddings: tuple[EmbeddingEndpoint, ...] = ()
 
     def policy(self, name: str) -> Policy:
         """A policy with its configured settings; `auto` takes its own, else those of what it stands for."""
@@ -65,8 +66,10 @@ def read(
     today = datetime.now(UTC).date()
     loaded = None if path is None else config_file.load(path, variables, catalog, policies, today)
     if loaded is not None and loaded.config.tiers:
-        return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), environment)
+        embedders = embeddings.from_config(loaded, variables, catalog)
+        return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), environment, embedders)
     config = Config() if loaded is None else loaded.config
     local = look_around() if environment.look_around else ()
     found = ladder.from_environment(variables, catalog, today, config.policy.default, ADAPTERS, local)
-    return Plan(config, found, environment)
+    named = embeddings.from_config(loaded, variables, catalog) if loaded is not None else ()
+    return Plan(config, found, environment, named or embeddings.from_environment(variables, catalog))

@@ -190,6 +190,19 @@ class EmbeddingConfig(Section):
     input_usd_per_mtok: Usd | None = None
 
 
+class ClientEmbeddingConfig(Section):
+    """A model that embeds for clients of `/v1/embeddings` under the name they send, at an OpenAI-compatible address.
+
+    `model` is `provider/name`; address, key and price default to what is known of the provider.
+    """
+
+    name: Text
+    model: Text
+    api_base: Url | None = None
+    api_key: SecretStr | None = None
+    input_usd_per_mtok: Usd | None = None
+
+
 class JudgeConfig(Section):
     """`fail` says what a failing judge means: open = serve the answer unjudged, closed = shift up."""
 
@@ -315,6 +328,7 @@ class Config(Section):
     index: IndexConfig = IndexConfig()
     redis: RedisConfig = RedisConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
+    embeddings: tuple[ClientEmbeddingConfig, ...] = ()
     judge: JudgeConfig = JudgeConfig()
     history: HistoryConfig = HistoryConfig()
     verifiers: tuple[VerifierConfig, ...] = ()

@@ -29,11 +29,13 @@ class ModelNames:
     """Every name that `model` may have. Alias patterns are shell-like (`gpt-*`), their targets policies or tiers.
 
     The baselines (`agreement`, `random:0.2`) can be named like policies and are not among `policies`: none is listed.
+    `embeddings` are listed, and answer on `/v1/embeddings` alone.
     """
 
     policies: tuple[str, ...]
     tiers: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    embeddings: tuple[str, ...] = ()
 
     def resolve(self, model: str) -> str:
         """The policy that serves a model name; a tier's is `always:<tier>`.
@@ -45,6 +47,15 @@ class ModelNames:
         if policy is None:
             raise ModelNotFound(self._unknown(model), param="model")
         return policy
+
+    def check(self, model: str) -> None:
+        """Nothing where some endpoint serves this name.
+
+        Raises:
+            ModelNotFound: none does.
+        """
+        if model not in self.embeddings:
+            self.resolve(model)
 
     def policy(self, name: str) -> str:
         """The policy that `x-gearbox-policy` names: a policy, a baseline or `always:<tier>`, no alias.

@@ -65,7 +65,7 @@ async def model(http: Request, model: str) -> Response:
     """One of them."""
     services = services_of(http)
     await services.keys.identify(http.headers)
-    services.names.resolve(model)
+    services.names.check(model)
     return json_response(200, model_object(model, services.started_at))
 
 

@@ -15,5 +15,5 @@ def model_object(name: str, started_at: float) -> dict[str, Any]:
 
 def model_list(names: ModelNames, started_at: float) -> dict[str, Any]:
     """All names, each once; alias patterns as they are written."""
-    known = dict.fromkeys((*names.policies, *names.tiers, *names.aliases))
+    known = dict.fromkeys((*names.policies, *names.tiers, *names.aliases, *names.embeddings))
     return {"object": "list", "data": [model_object(name, started_at) for name in known]}

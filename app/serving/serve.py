@@ -148,6 +148,8 @@ def announce(plan: Plan, host: str, port: int, console: Console) -> None:
     for note in plan.ladder.notes:
         console.print(f"[yellow]note:[/] {note}", soft_wrap=True)
     console.print(f"Store: {store} · embedding: {plan.config.embedding.model} · index: {plan.config.index.kind}")
+    if plan.embeddings:
+        console.print(f"/v1/embeddings: {', '.join(each.name for each in plan.embeddings)}", markup=False)
     for line in next_lines(base, simulated=_is_simulated(plan)):
         console.print(line, soft_wrap=True, markup=False)
 

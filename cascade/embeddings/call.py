@@ -7,7 +7,7 @@ is kept: an embedding request is no question, and its vectors are the answer. It
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -19,6 +19,7 @@ from router.pricing import cost_nanousd, input_bound_tokens, usd_text, worst_cas
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cascade.embeddings.sources import EmbeddingSources
     from cascade.engine import Engine
     from router.domain import Request, Tier
     from router.pricing import Price, Usage
@@ -61,7 +62,7 @@ class Embeddings:
 
     def __init__(
         self,
-        source: EmbeddingSource,
+        sources: EmbeddingSources,
         engine: Engine,
         ladder: Sequence[Tier],
         clock: Callable[[], float] = time.monotonic,
@@ -69,12 +70,12 @@ class Embeddings:
         """Build it.
 
         Args:
-            source: whoever embeds.
+            sources: whoever embeds, by the model's name.
             engine: where outcomes are recorded.
             ladder: all tiers, for the rows' sake.
             clock: seconds, monotonic.
         """
-        self._source = source
+        self._sources = sources
         self._engine = engine
         self._ladder = tuple(ladder)
         self._clock = clock
@@ -84,21 +85,24 @@ class Embeddings:
 
         Raises:
             RequestError: nothing was asked and nothing recorded; the request itself must be mended.
+            ModelNotFound: likewise, where nobody embeds with the model it names.
             StoreUnavailable: the outcome could not be made durable.
         """
+        source = self._sources.of(request.asked_model)
         purse = self._engine.purse(request)
-        worst = self._worst_nanousd(request, budgeted=purse.budgeted)
+        worst = _worst_nanousd(request, source.price, budgeted=purse.budgeted)
         reserved = await purse.reserve(worst)
         started = self._clock()
         embedded: Embedded | None = None
         error: UpstreamError | None = None
         try:
-            embedded = await self._source.embed(request.body)
+            embedded = await source.embed(request.body)
         except UpstreamError as failed:
             error = failed
         finally:
             waited = self._clock() - started
-            call = self._failed(error, worst, waited) if embedded is None else self._paid(embedded, waited)
+            made = _call(source, waited)
+            call = _failed(made, error, worst) if embedded is None else _paid(made, embedded)
             # Also when cancelled: the vendor may bill what we no longer wait for.
             cost = worst if embedded is None and error is None else call.cost_nanousd or 0
             if reserved is not None:
@@ -106,66 +110,6 @@ class Embeddings:
         outcome = self._outcome(request, call, error, waited)
         await self._engine.record(outcome)
         return embedded, outcome
-
-    def _worst_nanousd(self, request: Request, *, budgeted: bool) -> int:
-        """What it can cost at most; refused where that is more than the request's cap."""
-        cap, price = request.wishes.cap_nanousd, self._source.price
-        if price is None:
-            if cap is not None or budgeted:
-                under = "this key's budget" if cap is None else "x-gearbox-budget-usd"
-                raise RequestError(
-                    f"the embedding model has no price, so {under} cannot be kept; set embedding.input_usd_per_mtok",
-                    param=None if cap is None else "x-gearbox-budget-usd",
-                    code="unboundable_cost",
-                )
-            return 0
-        worst = worst_case_nanousd(input_bound_tokens(orjson.dumps(dict(request.body)), ()), 0, 1, price)
-        if cap is not None and worst > cap:
-            raise BudgetTooSmall(
-                f"the cap of {usd_text(cap)} USD does not pay for this request: it needs at least {usd_text(worst)} "
-                "USD; raise x-gearbox-budget-usd or send less",
-                param="x-gearbox-budget-usd",
-            )
-        return worst
-
-    def _paid(self, embedded: Embedded, waited_s: float) -> Call:
-        price = self._source.price
-        source = CostSource.ESTIMATED if embedded.counted else CostSource.USAGE
-        return self._call(
-            usage=embedded.usage,
-            cost=None if price is None else cost_nanousd(embedded.usage, price),
-            source=CostSource.UNPRICED if price is None else source,
-            latency_s=waited_s,
-        )
-
-    def _failed(self, error: GearboxError | None, worst: int, waited_s: float) -> Call:
-        billed = isinstance(error, UpstreamError) and error.billed
-        source = CostSource.RESERVATION if billed else CostSource.NONE
-        return self._call(
-            cost=worst if billed else 0, source=source, latency_s=waited_s, error=error.message if error else None
-        )
-
-    def _call(
-        self,
-        *,
-        cost: int | None,
-        source: CostSource,
-        latency_s: float,
-        usage: Usage | None = None,
-        error: str | None = None,
-    ) -> Call:
-        return Call(
-            purpose=Purpose.EMBED,
-            tier=TIER,
-            deployment=f"{TIER}/0",
-            model=self._source.model,
-            price=self._source.price,
-            usage=usage,
-            cost_nanousd=cost,
-            cost_source=source,
-            latency_s=latency_s,
-            error=error,
-        )
 
     def _outcome(self, request: Request, call: Call, error: GearboxError | None, waited_s: float) -> Outcome:
         latency_s = max(time.time() - request.received_at, waited_s)
@@ -182,3 +126,60 @@ class Embeddings:
             error=error,
             extra_calls=(call,),
         )
+
+
+def _worst_nanousd(request: Request, price: Price | None, *, budgeted: bool) -> int:
+    """What it can cost at most; refused where that is more than the request's cap."""
+    cap = request.wishes.cap_nanousd
+    if price is None:
+        if cap is not None or budgeted:
+            under = "this key's budget" if cap is None else "x-gearbox-budget-usd"
+            raise RequestError(
+                f"the embedding model has no price, so {under} cannot be kept; set embedding.input_usd_per_mtok",
+                param=None if cap is None else "x-gearbox-budget-usd",
+                code="unboundable_cost",
+            )
+        return 0
+    worst = worst_case_nanousd(input_bound_tokens(orjson.dumps(dict(request.body)), ()), 0, 1, price)
+    if cap is not None and worst > cap:
+        raise BudgetTooSmall(
+            f"the cap of {usd_text(cap)} USD does not pay for this request: it needs at least {usd_text(worst)} "
+            "USD; raise x-gearbox-budget-usd or send less",
+            param="x-gearbox-budget-usd",
+        )
+    return worst
+
+
+def _call(source: EmbeddingSource, latency_s: float) -> Call:
+    """The call as far as it is known before its end."""
+    return Call(
+        purpose=Purpose.EMBED,
+        tier=TIER,
+        deployment=f"{TIER}/0",
+        model=source.model,
+        price=source.price,
+        usage=None,
+        cost_nanousd=0,
+        cost_source=CostSource.NONE,
+        latency_s=latency_s,
+    )
+
+
+def _paid(call: Call, embedded: Embedded) -> Call:
+    counted = CostSource.ESTIMATED if embedded.counted else CostSource.USAGE
+    return replace(
+        call,
+        usage=embedded.usage,
+        cost_nanousd=None if call.price is None else cost_nanousd(embedded.usage, call.price),
+        cost_source=CostSource.UNPRICED if call.price is None else counted,
+    )
+
+
+def _failed(call: Call, error: GearboxError | None, worst: int) -> Call:
+    billed = isinstance(error, UpstreamError) and error.billed
+    return replace(
+        call,
+        cost_nanousd=worst if billed else 0,
+        cost_source=CostSource.RESERVATION if billed else CostSource.NONE,
+        error=error.message if error else None,
+    )

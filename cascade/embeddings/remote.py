@@ -16,57 +16,45 @@ from router.pricing import Usage, estimate_tokens, usage_from_body
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.endpoints import Secret
+    from router.endpoints import EmbeddingEndpoint
     from router.pricing import Price
 
 
 class RemoteEmbeddings:
-    """An `EmbeddingSource` over `POST {api_base}/embeddings`; the configured model answers, whatever a client names."""
+    """An `EmbeddingSource` over `POST {api_base}/embeddings`; the endpoint's model answers, whatever a client names."""
 
-    def __init__(
-        self,
-        api_base: str,
-        api_key: Secret | None,
-        model: str,
-        price: Price | None,
-        client: httpx.AsyncClient,
-        timeout_s: float = 60.0,
-    ) -> None:
+    def __init__(self, endpoint: EmbeddingEndpoint, client: httpx.AsyncClient, timeout_s: float = 60.0) -> None:
         """Build it.
 
         Args:
-            api_base: the address up to and with `/v1`.
-            api_key: sent as bearer token; None = none.
-            model: the vendor's name for the model.
-            price: what its tokens cost; None = unknown.
+            endpoint: its address, model, key and price.
             client: closed by whoever made it.
             timeout_s: for the whole call, in seconds.
         """
-        self._url = f"{api_base.rstrip('/')}/embeddings"
+        self._endpoint = endpoint
         self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        if api_key is not None:
-            self._headers["authorization"] = f"Bearer {api_key.get_secret_value()}"
-        self._model = model
-        self._price = price
+        if endpoint.api_key is not None:
+            self._headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
         self._client = client
         self._timeout_s = timeout_s
 
     @property
     def model(self) -> str:
         """The vendor's name for the model."""
-        return self._model
+        return self._endpoint.model
 
     @property
     def price(self) -> Price | None:
-        """As configured."""
-        return self._price
+        """As configured; None = unknown."""
+        return self._endpoint.price
 
     async def embed(self, body: Mapping[str, Any]) -> Embedded:
         """Pass a body on; see `EmbeddingSource`."""
-        content = orjson.dumps({**body, "model": self._model})
+        url = f"{self._endpoint.api_base}/embeddings"
+        content = orjson.dumps({**body, "model": self.model})
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._client.post(self._url, content=content, headers=self._headers)
+                response = await self._client.post(url, content=content, headers=self._headers)
         except TimeoutError as error:
             raise UpstreamTimeout(f"no embeddings within {self._timeout_s:g} s") from error
         except httpx.HTTPError as error:

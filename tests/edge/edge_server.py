@@ -18,8 +18,8 @@ import numpy as np
 import uvicorn
 import yaml
 
+from app.config import embeddings, ladder
 from app.config import file as config_file
-from app.config import ladder
 from app.config.environment import Environment, Variables
 from app.config.plan import Plan
 from app.config.rules import Policies
@@ -87,7 +87,8 @@ def plan_of(settings: dict[str, Any], database: Path, catalog: Catalog) -> Plan:
     policies = Policies(registry.names(), registry.validate)
     today = datetime.now(UTC).date()
     loaded = config_file.read(text, "gearbox.yaml", Variables({}), catalog, policies, today)
-    return Plan(loaded.config, ladder.from_config(loaded, Variables({}), catalog), Environment())
+    embedders = embeddings.from_config(loaded, Variables({}), catalog)
+    return Plan(loaded.config, ladder.from_config(loaded, Variables({}), catalog), Environment(), embedders)
 
 
 @dataclass(frozen=True)

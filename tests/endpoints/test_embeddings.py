@@ -127,3 +127,55 @@ def test_a_failure_of_it_is_told_and_recorded(remote, vendor):
         row = running.row(caught.value.response.headers["x-request-id"])
     assert caught.value.response.headers["retry-after"] == "3"
     assert row["error_type"] == "UpstreamRateLimited"
+
+
+@pytest.fixture
+def several(upstream, tmp_path):
+    _, url = upstream
+    named = [
+        {"name": "text-embedding-3-small", "model": "openai/text-embedding-3-small", "api_key": "sk-a"},
+        {"name": "ours", "model": "custom_openai/bge-m3", "input_usd_per_mtok": 1.5},
+    ]
+    database = tmp_path / "gearbox.db"
+    told = {"embeddings": [{**each, "api_base": f"{url}/v1"} for each in named]}
+    with serving(plan_of({**config(url), **told}, database, Catalog.load()), database) as running:
+        yield running
+
+
+NAMED = {
+    "at the table's price": ("text-embedding-3-small", "text-embedding-3-small", "Bearer sk-a", 60),
+    "at a price of its own": ("ours", "bge-m3", None, 4500),
+}
+
+
+@pytest.mark.parametrize("row", NAMED.values(), ids=NAMED)
+def test_the_model_that_a_client_names_is_the_one_that_embeds(several, vendor, row):
+    name, model, authorization, nanousd = row
+    with asking(several) as client:
+        raw = client.embeddings.with_raw_response.create(model=name, input="one")
+        (call,) = several.calls(raw.headers["x-request-id"])
+    assert vendor.last.body["model"] == model
+    assert vendor.last.headers.get("authorization") == authorization
+    assert (call["model"], call["cost_nanousd"]) == (model, nanousd)  # 3 tokens
+
+
+def test_where_models_are_configured_no_stranger_answers_in_another_ones_name(several, vendor):
+    sent = len(vendor.requests)
+    with asking(several) as client, pytest.raises(openai.NotFoundError) as caught:
+        client.embeddings.create(model="text-embedding-3-large", input="one")
+    assert caught.value.code == "model_not_found"
+    assert "Known: text-embedding-3-small, ours, words" in caught.value.message
+    assert len(vendor.requests) == sent
+
+
+def test_the_built_in_model_still_answers_to_its_own_name(several):
+    with asking(several) as client:
+        assert client.embeddings.create(model="words", input="one").usage.cost == 0
+
+
+def test_embedding_models_are_listed_and_can_be_looked_up(several):
+    with asking(several) as client:
+        assert {"text-embedding-3-small", "ours"} <= {model.id for model in client.models.list()}
+        assert client.models.retrieve("ours").id == "ours"
+        with pytest.raises(openai.NotFoundError):
+            client.chat.completions.create(model="ours", messages=[{"role": "user", "content": "hello"}])
