@@ -14,6 +14,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,16 +55,17 @@ def final_answer(text: str) -> str:
 
     A text that is a JSON object as a whole has its `answer` or none: its other fields are not searched for phrases.
     """
+    return normalise(written_answer(text))
+
+
+def written_answer(text: str) -> str:
+    """The final answer as it was written, before `normalise`; "" where there is none."""
     whole = _json_object(text.strip())
     if whole is not None:
-        return normalise(_json_answer(whole))
+        return _json_answer(whole)
     tail = text[-TAIL_CHARS:]
-    for candidates in (_from_json, _from_boxed, _from_phrase, _from_lone):
-        for candidate in candidates(tail):
-            answer = normalise(candidate)
-            if answer:
-                return answer
-    return ""
+    candidates = chain.from_iterable(look(tail) for look in (_from_json, _from_boxed, _from_phrase, _from_lone))
+    return next((candidate for candidate in candidates if normalise(candidate)), "")
 
 
 def agrees(one: str, other: str) -> bool:

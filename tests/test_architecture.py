@@ -19,7 +19,8 @@ PURE = {
     "router": "accuracy pricing labels questions answers errors beta skills margins_state",
     "router/domain": "words ladder requests evidence attempts runs outcomes",
     "router/ports": "models history money sharing",
-    "cascade/policies": "policy llm_at always baselines registry two_tier budget_quantile skills skill_words",
+    "cascade/policies": "policy llm_at always baselines registry two_tier two_tier_bar two_tier_settings "
+    "budget_quantile skills skill_words",
     "cascade": "prompts verifiers quotes purse baseline failures eligible margins modes stickiness",
     "cascade/upstreams": "assemble params litellm_params litellm_shapes litellm_errors litellm_losses logprobs",
     "cascade/checks": "match said json_schema",

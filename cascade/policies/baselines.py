@@ -22,20 +22,25 @@ RANDOM = "random:"
 NAMES = ("bottom-up", "agreement")
 
 
-class BottomUp:
-    """`bottom-up`: start at the lowest rung and have every rung judged; no history is looked at."""
+class _Blind:
+    """What looks at nothing before it asks: no neighbours, no estimates, and no settings unless it names some."""
 
-    name = "bottom-up"
     neighbours = 0
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """It has none."""
+        """None."""
         return {}
 
     def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
-        """It estimates nothing."""
+        """None."""
         return {}
+
+
+class BottomUp(_Blind):
+    """`bottom-up`: start at the lowest rung and have every rung judged; no history is looked at."""
+
+    name = "bottom-up"
 
     def decide(self, run: Run) -> Decision:
         """Ask the lowest rung, then judge and shift up."""
@@ -44,20 +49,10 @@ class BottomUp:
         return _first(run, list(run.ladder), "the lowest tier always starts")
 
 
-class Agreement:
+class Agreement(_Blind):
     """`agreement`: ask the two cheapest rungs, then one rung up at a time until two final answers agree; no judge."""
 
     name = "agreement"
-    neighbours = 0
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """It has none."""
-        return {}
-
-    def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
-        """It estimates nothing."""
-        return {}
 
     def decide(self, run: Run) -> Decision:
         """Ask rung after rung; the first answer that agrees with an earlier one is served, else the highest."""
@@ -70,14 +65,12 @@ class Agreement:
         return _compare(run)
 
 
-class RandomMix:
+class RandomMix(_Blind):
     """`random:<share>`: that share of the requests goes to the top, the others to the lowest rung.
 
     What came is served, an abstention too, as with `always:<tier>`: so its results lie on the line between always the
     lowest and always the top. The dice are a hash of the request's id: the same stream is always mixed the same way.
     """
-
-    neighbours = 0
 
     def __init__(self, share: float) -> None:
         if not 0 <= share <= 1:
@@ -93,10 +86,6 @@ class RandomMix:
     def settings(self) -> Mapping[str, Any]:
         """The share of requests that go to the top, 0..1."""
         return {"share": self._share}
-
-    def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - it looks at nothing
-        """It estimates nothing."""
-        return {}
 
     def decide(self, run: Run) -> Decision:
         """Ask the one or the other; only where that fails, whichever still can be asked."""

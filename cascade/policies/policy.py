@@ -13,7 +13,7 @@ from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import Retry, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from router.domain import Attempt, Decision, Run, Tier
     from router.errors import GearboxError
@@ -187,15 +187,44 @@ def why_unjudged(run: Run, last: Attempt) -> str | None:
 def cascade_on(run: Run, estimates: Mapping[str, float]) -> Decision:
     """The step after an attempt in a judged cascade: valid -> serve, unjudged -> judge, everything else -> shift up."""
     last = run.attempts[-1]
+    if ended := stopped_or_accepted(run):
+        return ended
+    if last.verdict is Verdict.UNJUDGED:
+        return judge_or_deliver(run, estimates)
+    return refused(run) or step_up(run, failed_words(last), estimates)
+
+
+def stopped_or_accepted(run: Run) -> Deliver | None:
+    """What ends a run under every policy that has its answers judged: its brake, or a yes; None = go on."""
+    last = run.attempts[-1]
     if run.stop is not None:
         return deliver_best(run, f"no new call is started ({run.stop})", run.stop)
     if last.verdict is Verdict.VALID:
         return deliver_last(run, f"{last.verdict_by.partition(':')[2]} accepted {last.tier}'s answer")
-    if last.verdict is Verdict.UNJUDGED:
-        return judge_or_deliver(run, estimates)
+    return None
+
+
+def refused(run: Run) -> Deliver | None:
+    """The upstream's 400 about the request itself, where nobody answered; None = there is no such thing."""
+    last = run.attempts[-1]
     if last.error is not None and is_clients_fault(last.error) and all_failed(run):
         return Deliver(None, f"{last.tier}'s upstream says that the request itself is wrong", Stop.UPSTREAM)
-    return step_up(run, failed_words(last), estimates)
+    return None
+
+
+def judge_failed(run: Run, onward: Callable[[Run, str], Decision]) -> Decision:
+    """The judge of the last answer failed: serve it unjudged where that is configured, else go on by `onward`."""
+    last = run.attempts[-1]
+    if run.judge_fails_open:
+        return deliver_last(run, f"the judge failed ({last.reason}): {last.tier}'s answer is served unjudged")
+    return onward(run, f"the judge of {last.tier}'s answer failed ({last.reason})")
+
+
+def nobody_left(run: Run, why: str) -> Deliver:
+    """After a failure in a pool without an order, with no tier left that can be asked: the best so far."""
+    unasked = len(run.ladder) > len(asked(run))
+    stopped = Stop.BUDGET if unasked else Stop.UPSTREAM if run.attempts[-1].error is not None else None
+    return deliver_best(run, f"{why}, and no other tier can be asked", stopped)
 
 
 def is_clients_fault(error: GearboxError) -> bool:

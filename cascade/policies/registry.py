@@ -13,7 +13,8 @@ from cascade.policies.baselines import NAMES as BASELINES
 from cascade.policies.baselines import RANDOM, baseline
 from cascade.policies.llm_at import LlmAt, LlmAtSettings
 from cascade.policies.skills import Skills, SkillsSettings
-from cascade.policies.two_tier import TwoTier, TwoTierSettings
+from cascade.policies.two_tier import TwoTier
+from cascade.policies.two_tier_settings import TwoTierSettings
 from router.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:

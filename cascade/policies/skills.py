@@ -14,7 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
-from cascade.policies.policy import all_failed, asked, deliver_best, deliver_last, failed_words, is_clients_fault
+from cascade.policies.policy import (
+    asked,
+    deliver_best,
+    deliver_last,
+    failed_words,
+    judge_failed,
+    nobody_left,
+    refused,
+    stopped_or_accepted,
+)
 from cascade.policies.skill_words import rationale
 from cascade.stickiness import Start, stickiness
 from cascade.upstreams.params import bare_model
@@ -109,11 +118,9 @@ class Skills:
         """Ask the tier that fits; after a failure the next best one."""
         if not run.attempts:
             return self._start(run)
+        if ended := stopped_or_accepted(run):
+            return ended
         last = run.attempts[-1]
-        if run.stop is not None:
-            return deliver_best(run, f"no new call is started ({run.stop})", run.stop)
-        if last.verdict is Verdict.VALID:
-            return deliver_last(run, f"{last.verdict_by.partition(':')[2]} accepted {last.tier}'s answer")
         if last.verdict is Verdict.UNJUDGED:
             return self._unjudged(run, last)
         return self._next(run, failed_words(last))
@@ -139,9 +146,7 @@ class Skills:
         if self._set.verify == "none" or run.judging is not Judging.BEFORE:
             return deliver_last(run, short)
         if last.judge_failed:
-            if run.judge_fails_open:
-                return deliver_last(run, f"the judge failed ({last.reason}): {last.tier}'s answer is served unjudged")
-            return self._next(run, f"the judge of {last.tier}'s answer failed ({last.reason})")
+            return judge_failed(run, self._next)
         if not _payable(run):
             return deliver_last(run, f"{short}; a judge could change nothing, no other tier can be asked")
         if not run.budget.pays_judge():
@@ -150,15 +155,10 @@ class Skills:
         return Judge(judge, f"{judge} judges {last.tier}'s answer")
 
     def _next(self, run: Run, why: str) -> Decision:
-        error = run.attempts[-1].error
-        if error is not None and is_clients_fault(error) and all_failed(run):
-            return Deliver(None, f"{run.attempts[-1].tier}'s upstream says that the request is wrong", Stop.UPSTREAM)
+        if ended := refused(run):
+            return ended
         payable = _payable(run)
-        if payable:
-            return self._ask(run, payable, f"{why}; next best: ")
-        unasked = len(run.ladder) > len(asked(run))
-        stopped = Stop.BUDGET if unasked else Stop.UPSTREAM if error is not None else None
-        return deliver_best(run, f"{why}, and no other tier can be asked", stopped)
+        return self._ask(run, payable, f"{why}; next best: ") if payable else nobody_left(run, why)
 
     def _ask(self, run: Run, among: Sequence[Tier], before: str) -> Ask:
         candidates = self._weighed(run, among)

@@ -1,6 +1,6 @@
-"""The final value in an answer's text, for judging: a JSON field, a boxed value, "the answer is", the last number.
+"""The final value in an answer's text, for judging: what `router.answers` finds, else a looser guess at it.
 
-Pure.
+Pure. Looser: JSON fields of other names, a text of one word or one list, the last number in prose.
 """
 
 import json
@@ -8,9 +8,8 @@ import re
 from typing import Any
 
 from cascade.simulated.numbers import read
+from router.answers import written_answer
 
-_BOXED = re.compile(r"\\boxed\{([^{}]{1,200})\}")
-_SAID = re.compile(r"\b(?:final )?answer(?: is|:)\s*:?\s*([^\n]{1,500})", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 ANSWER_FIELDS = ("answer", "final_answer", "result", "value", "solution", "output")
 _TAIL_CHARS = 20000
@@ -42,10 +41,8 @@ def final_value(text: str) -> str | None:
     text = text[-_TAIL_CHARS:].strip()
     if (found := _from_json(text)) is not None:
         return found
-    if boxed := _BOXED.findall(text):
-        return str(boxed[-1])
-    if said := _SAID.findall(text):
-        return str(said[-1]).strip().strip("*").rstrip(".").strip()
+    if said := written_answer(text):
+        return said.strip().strip("*").rstrip(".").strip()
     if re.fullmatch(r"\S+", text) or re.fullmatch(r"\[[^\]]*\]\.?", text):
         return text.strip("*").rstrip(".")
     if numbers := _NUMBER.findall(text):

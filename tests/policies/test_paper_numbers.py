@@ -9,7 +9,8 @@ import pytest
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.policies.always import Always
 from cascade.policies.skills import Skills, SkillsSettings
-from cascade.policies.two_tier import TwoTier, TwoTierSettings
+from cascade.policies.two_tier import TwoTier
+from cascade.policies.two_tier_settings import TwoTierSettings
 from cascade.profiling.build import About, build
 from cascade.profiling.profile_file import save_profile
 from cascade.profiling.recorded import recorded_findings, texts_of

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rides import COSTS, FIRST, LADDER, SMALL, attempt, budget, run, seen, tier
 
 from cascade.policies import registry
-from cascade.policies.two_tier import TwoTier, TwoTierSettings
+from cascade.policies.two_tier import TwoTier
+from cascade.policies.two_tier_settings import TwoTierSettings
 from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import ConfigError, UpstreamRejected, UpstreamUnavailable
 from router.margins_state import Block, Curve, MarginState
