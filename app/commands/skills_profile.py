@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.commands.skills_show import show_profile
 from app.config import plan as plans
 from app.config.environment import Environment
 from app.wiring_models import open_caller
+from app.lab.progress import progress_bar
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.profiling.build import About, build
 from cascade.profiling.critics import CriticRound
@@ -23,7 +23,6 @@ from cascade.profiling.journal import Journal
 from cascade.profiling.profile_file import load_profile, save_profile
 from cascade.profiling.recorded import CRITIC, recorded_findings, texts_of
 from cascade.profiling.sampling import samples_of, spread
-from cascade.purse import Purse
 from cascade.recordings import load
 from router.embedding import SentenceTransformerEmbedder
 from router.errors import ConfigError
@@ -31,12 +30,13 @@ from router.pricing import Usage, nanousd_to_usd, usd_to_nanousd
 from storage.history.store import SqlHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from app.config.plan import Plan
     from cascade.profiling.critics import Progress as Done
     from cascade.profiling.findings import Finding
+    from cascade.purse import Purse
     from router.domain import Tier
 
 #: SOURCE for what this installation has stored.
@@ -88,9 +88,8 @@ def run(wanted: Wanted) -> int:
     about = About(wanted.out.stem, wanted.source, found.critic, name)
     made = save_profile(build(about, found.findings, found.texts, embedder, into=into), wanted.out)
     show_profile(made, Console(highlight=False))
-    console.print(
-        f"written to {wanted.out} (revision {made.revision}); config: `policy: {{skills: {{profile: {wanted.out}}}}}`"
-    )
+    lines = f"config: `policy: {{skills: {{profile: {wanted.out}}}}}`"
+    console.print(f"written to {wanted.out} (revision {made.revision}); {lines}", soft_wrap=True, markup=False)
     return 0 if found.finished else 1
 
 
@@ -119,29 +118,26 @@ def _criticised(
         f"{len(samples)} answers, critic {tier.name}, budget {wanted.budget_usd:g} USD, of which "
         f"{nanousd_to_usd(journal.spent_nanousd):.4f} are spent"
     )
-    done = asyncio.run(
-        _round(plan, tier, Purse(budget, spent_nanousd=journal.spent_nanousd), journal, samples, console)
-    )
+    done = asyncio.run(_round(plan, tier, journal.purse(budget), journal, samples))
     findings = [finding for sample in samples if (finding := journal.finding(sample)) is not None]
     if done.unusable:
         console.print(f"{done.unusable} replies of the critic were unusable and are left out")
     if done.stopped:
         console.print(f"stopped after {done.done} of {done.total}: {done.stopped}; run the same command again to go on")
+    elif done.missed:
+        console.print(f"the critic failed on {done.missed} answers; run the same command again to have them looked at")
     elif findings:
         journal.remove()
-    return _Found(findings, texts, tier.name, finished=not done.stopped)
+    return _Found(findings, texts, tier.name, finished=not (done.stopped or done.missed))
 
 
-async def _round(
-    plan: Plan, tier: Tier, purse: Purse, journal: Journal, samples: Sequence[Sample], console: Console
-) -> Done:
-    columns = (TextColumn("profiling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+async def _round(plan: Plan, tier: Tier, purse: Purse, journal: Journal, samples: Sequence[Sample]) -> Done:
     async with AsyncExitStack() as stack:
         caller = open_caller(plan, stack)
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task("profiling", total=len(samples))
-            told: Callable[[Done], None] = lambda done: bar.update(task, completed=done.done)  # noqa: E731 - one line
-            return await CriticRound(caller, tier, purse, journal).run(samples, told)
+        with progress_bar() as tell:
+            return await CriticRound(caller, tier, purse, journal).run(
+                samples, lambda done: tell("profiling", done.done, done.total)
+            )
 
 
 async def _stored(wanted: Wanted, plan: Plan) -> tuple[list[Sample], dict[str, str]]:

@@ -1,7 +1,8 @@
 """The critic's prompt and how its reply is read.
 
-The law of this file: pure text. Question, reference and answer are data between tags whose name carries a nonce. A
-reply that is not exactly the JSON asked for is no finding, and the error says what is wrong with it.
+The law of this file: pure text. Question, reference and answer are data between tags whose name carries a nonce. What
+stands around the JSON (a fence, a sentence) is forgiven; JSON that is not exactly what was asked for is no finding, and
+the error says what is wrong with it, to the critic too.
 """
 
 from __future__ import annotations
@@ -62,13 +63,22 @@ class BadFinding(ValueError):
     """The critic's reply is not what was asked for; the message says why."""
 
 
-def critic_body(sample: Sample) -> dict[str, Any]:
-    """The critic's request."""
+def critic_body(sample: Sample, unusable: tuple[str, str] | None = None) -> dict[str, Any]:
+    """The critic's request.
+
+    Args:
+        sample: what it is shown.
+        unusable: its earlier reply and what was wrong with it, so that it can do better.
+    """
     nonce = hashlib.sha256(f"{sample.question_id}\n{sample.model}\n{sample.answer}".encode()).hexdigest()[:12]
     parts = [("question", sample.text), ("reference", sample.reference), ("answer", sample.answer)]
     shown = "\n".join(f"<{name}-{nonce}>\n{_cut(text)}\n</{name}-{nonce}>" for name, text in parts if text.strip())
     return {
-        "messages": [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": shown}],
+        "messages": [
+            {"role": "system", "content": INSTRUCTIONS},
+            {"role": "user", "content": shown},
+            *_correction(unusable),
+        ],
         "temperature": 0,
         "max_tokens": MAX_TOKENS,
         "response_format": {"type": "json_object"},
@@ -76,13 +86,13 @@ def critic_body(sample: Sample) -> dict[str, Any]:
 
 
 def read_finding(sample: Sample, reply: str) -> Finding:
-    """The finding in a critic's reply; a code fence around the JSON is forgiven, nothing else is.
+    """The finding in a critic's reply.
 
     Raises:
         BadFinding: no JSON, or not of the schema, or a skill both demonstrated and missing.
     """
     try:
-        told = orjson.loads(_unfenced(reply))
+        told = orjson.loads(_json_in(reply))
     except orjson.JSONDecodeError as error:
         raise BadFinding(f"not JSON: {error}") from error
     wrong = jsonschema.exceptions.best_match(_VALIDATOR.iter_errors(told))
@@ -111,11 +121,20 @@ def _weights(skills: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
-def _unfenced(reply: str) -> str:
+def _correction(unusable: tuple[str, str] | None) -> list[dict[str, str]]:
+    if unusable is None:
+        return []
+    reply, wrong = unusable
+    asked = f"That cannot be used: {wrong}. Reply with the one JSON object and nothing else, at most three skills each."
+    said = [{"role": "assistant", "content": _cut(reply)}] if reply.strip() else []
+    return [*said, {"role": "user", "content": asked}]
+
+
+def _json_in(reply: str) -> str:
+    """From the first brace to the last one; the whole text where there are none, or where it is JSON already."""
     text = reply.strip()
-    if text.startswith("```") and text.endswith("```"):
-        text = text.removesuffix("```").partition("\n")[2]
-    return text.strip()
+    start, end = text.find("{"), text.rfind("}")
+    return text if text.startswith("[") or not 0 <= start < end else text[start : end + 1]
 
 
 def _cut(text: str) -> str:

@@ -1,7 +1,7 @@
 """Has a critic tier look at samples, within a budget; what it found is in the journal.
 
 The law of this file: every call is reserved before it is made, so that the budget is never overrun; a reply that is
-no finding is asked for once more and then counted as unusable.
+no finding is asked for once more, with what was wrong with it, and then counted as unusable.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ _PATIENCE = 5
 
 @dataclass(slots=True)
 class Progress:
-    """How far it is: samples in all, done, unusable replies, upstream failures in a row, and why it stopped."""
+    """How far it is: samples in all, done, unusable replies, upstream failures in a row and in all, why it stopped."""
 
     total: int
     done: int = 0
     unusable: int = 0
     failures: int = 0
+    missed: int = 0
     stopped: str = ""
 
 
@@ -49,7 +50,7 @@ class CriticRound:
     Args:
         caller: makes the paid calls.
         tier: the critic.
-        purse: the budget, what the journal holds already spent.
+        purse: the budget (`Journal.purse`).
         journal: where findings go.
     """
 
@@ -58,6 +59,7 @@ class CriticRound:
         self._tier = tier
         self._purse = purse
         self._journal = journal
+        self._busy = 0
 
     async def run(self, samples: Sequence[Sample], tell: Callable[[Progress], None]) -> Progress:
         """Look at every sample the journal does not know; `tell` hears of each."""
@@ -76,41 +78,61 @@ class CriticRound:
 
     async def _work(self, waiting: asyncio.Queue[Sample], progress: Progress, tell: Callable[[Progress], None]) -> None:
         while not progress.stopped and not waiting.empty():
-            await self._look(waiting.get_nowait(), progress)
+            sample = waiting.get_nowait()
+            self._busy += 1
+            try:
+                error = await self._look(sample, progress)
+            finally:
+                self._busy -= 1
+            if isinstance(error, Unpaid):
+                waiting.put_nowait(sample)
+                if self._busy:  # what the others have reserved comes back: they go on with this one
+                    return
+                progress.stopped = "the budget is spent"
+            elif error is not None:
+                _failed(progress, error)
             tell(progress)
 
-    async def _look(self, sample: Sample, progress: Progress) -> None:
-        cost = 0
-        wrong = ""
+    async def _look(self, sample: Sample, progress: Progress) -> Exception | None:
+        """Ask, and once more where the reply was unusable; the error where no reply came at all."""
+        unusable: tuple[str, str] | None = None
+        failed: Exception | None = None
         for _ in range(_TRIES):
-            errand = Errand(self._tier, critic_body(sample), Purpose.JUDGE, Brake(), hint="generate")
+            errand = Errand(self._tier, critic_body(sample, unusable), Purpose.JUDGE, Brake(), hint="generate")
             spoken = await self._caller.call(errand, self._purse)
-            cost += sum(call.cost_nanousd or 0 for call in spoken.calls)
             if spoken.reply is None:
-                _failed(progress, spoken.error)
-                return
+                failed = spoken.error
+                break
             progress.failures = 0
-            finding, wrong = _read(sample, Answer(spoken.reply.body).text)
+            answer = Answer(spoken.reply.body)
+            finding, wrong = _read(sample, answer)
             if finding is not None:
-                self._journal.add(sample, finding, cost)
+                self._journal.add(sample, finding)
                 progress.done += 1
-                return
-        self._journal.add(sample, None, cost, wrong)
+                return None
+            unusable = answer.text, wrong
+        if unusable is None:
+            return failed
+        # What was paid for is not asked again, even where the money or the critic was gone for another try.
+        self._journal.add(sample, None, unusable[1])
         progress.done += 1
         progress.unusable += 1
+        return None
 
 
-def _read(sample: Sample, reply: str) -> tuple[Finding | None, str]:
+def _read(sample: Sample, answer: Answer) -> tuple[Finding | None, str]:
+    """The finding, or what is wrong with the reply."""
+    if refusal := answer.message.get("refusal"):
+        return None, f"the critic refused ({str(refusal)[:200]})"
     try:
-        return read_finding(sample, reply), ""
+        return read_finding(sample, answer.text), ""
     except BadFinding as error:
-        return None, str(error)
+        cut = ", because the reply was cut at its length limit" if answer.finish_reason == "length" else ""
+        return None, f"{error}{cut}"
 
 
-def _failed(progress: Progress, error: Exception | None) -> None:
-    if isinstance(error, Unpaid):
-        progress.stopped = "the budget is spent"
-        return
+def _failed(progress: Progress, error: Exception) -> None:
     progress.failures += 1
+    progress.missed += 1
     if progress.failures >= _PATIENCE:
         progress.stopped = f"the critic failed {_PATIENCE} times in a row: {error}"

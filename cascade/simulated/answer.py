@@ -11,6 +11,7 @@ from typing import Any
 
 from cascade.simulated.chance import pick
 from cascade.simulated.conversation import Prompt
+from cascade.simulated.critic import criticised, read_critique
 from cascade.simulated.judge import judged, read_case
 from cascade.simulated.recognise import recognise
 from cascade.simulated.request import ChatRequest
@@ -92,6 +93,9 @@ def draft(request: ChatRequest, prompt: Prompt, seed: int, index: int) -> Draft:
     sample = (request.sample_seed, index) if request.sampled else ()
     if case := read_case(prompt.question):
         text, difficulty = judged(case, request.tier, seed, *sample)
+        return Draft(text, difficulty=difficulty)
+    if critique := read_critique(prompt.system, prompt.question):
+        text, difficulty = criticised(critique, request.tier, seed, *sample)
         return Draft(text, difficulty=difficulty)
     if prompt.tool_results:
         said = from_results(prompt.tool_results)

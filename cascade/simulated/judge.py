@@ -48,10 +48,15 @@ def read_case(text: str) -> Case | None:
     return Case(question[0], candidate[0]) if candidate else None
 
 
+def says_nothing(candidate: str) -> bool:
+    """Whether it is empty, or the bare word that declines to answer."""
+    return not candidate.strip() or bool(re.fullmatch(r"abstain\.?", candidate.strip(), re.IGNORECASE))
+
+
 def verdict(case: Case, tier: str, *luck: object) -> tuple[bool, float]:
     """Whether the tier accepts the candidate, and how hard it found that (0..1)."""
     candidate = case.candidate.strip()
-    if not candidate or re.fullmatch(r"abstain\.?", candidate, re.IGNORECASE):
+    if says_nothing(candidate):
         return False, 0.0
     if _TOOL_CALL.search(candidate):
         return True, 0.5

@@ -18,7 +18,6 @@ from cascade.profiling.findings import Finding, Sample
 from cascade.profiling.journal import Journal
 from cascade.profiling.matrix import models_of, questions_of
 from cascade.profiling.profile_file import as_json, load_profile, save_profile
-from cascade.purse import Purse
 from router.domain import Call, CostSource, Deployment, Purpose, Tier
 from router.errors import ConfigError, UpstreamUnavailable
 from router.ports import Reply
@@ -224,8 +223,7 @@ def samples(count):
 
 
 def round_of(caller, journal, nanousd=10**9):
-    purse = Purse(nanousd, spent_nanousd=journal.spent_nanousd)
-    return asyncio.run(CriticRound(caller, CRITIC, purse, journal).run(samples(20), lambda _: None))
+    return asyncio.run(CriticRound(caller, CRITIC, journal.purse(nanousd), journal).run(samples(20), lambda _: None))
 
 
 def test_a_round_that_stopped_at_its_budget_goes_on_where_it_was(tmp_path):
