@@ -157,7 +157,9 @@ def export(
 def import_history(
     source: Annotated[
         Path,
-        typer.Argument(help="JSON lines, a LiteLLM spend log as JSON, or a recording's folder.", show_default=False),
+        typer.Argument(
+            help="JSON lines, a LiteLLM spend log (JSON, JSON lines, CSV), or a recording's folder.", show_default=False
+        ),
     ],
     team: Annotated[str, typer.Option(help="Whose history it becomes, where the source does not say.")] = "default",
     split: Annotated[Optional[str], typer.Option(help="Of a recording: this split only.")] = None,  # noqa: UP045

@@ -1,9 +1,13 @@
 """`gearbox import history`: JSON lines, spend logs and recordings warm the history; twice is once; nothing is spent."""
 
 import asyncio
+import csv
 import gzip
+import importlib.util
 import json
+import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 from lab_support import SIMULATED, TIERS, FakeEmbedder
@@ -179,3 +183,106 @@ def test_a_broken_file_names_the_line(gearbox, config, tmp_path, text, words):
 def test_no_such_file(gearbox, config, tmp_path):
     code, _, err = gearbox("import", "history", tmp_path / "nowhere", "--config", config)
     assert (code, "no such file" in err) == (2, True)
+
+
+#: litellm's columns, in the order of its schema.prisma.
+COLUMNS = [
+    *("request_id", "call_type", "api_key", "spend", "total_tokens", "prompt_tokens", "completion_tokens"),
+    *("startTime", "endTime", "request_duration_ms", "completionStartTime", "model", "model_id", "model_group"),
+    *("custom_llm_provider", "api_base", "user", "metadata", "cache_hit", "cache_key", "request_tags", "team_id"),
+    *("organization_id", "end_user", "requester_ip_address", "messages", "response", "session_id", "status"),
+    *("mcp_namespaced_tool_name", "billing_agent_id", "agent_id", "proxy_server_request", "litellm_call_id"),
+    *("created_at", "updated_at"),
+]
+
+
+def spent(request_id, question="What is 5 + 5?", **more):
+    """One row as PostgreSQL's COPY writes it."""
+    return {
+        "request_id": request_id,
+        "call_type": "acompletion",
+        "spend": "0.001",
+        "startTime": "2025-01-31 12:00:00.125",
+        "model": "large",
+        "custom_llm_provider": "simulated",
+        "metadata": "{}",
+        "messages": json.dumps([{"role": "user", "content": question}]),
+        "status": "success",
+        **more,
+    }
+
+
+def csv_file(path, rows, columns=COLUMNS, **how):
+    with path.open("w", newline="", encoding=how.pop("encoding", "utf-8")) as file:
+        writer = csv.DictWriter(file, columns, **how)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_the_columns_are_litellms():
+    """A change of litellm's table is a change of this test."""
+    schema = (Path(litellm_folder()) / "proxy" / "schema.prisma").read_text()
+    table = schema.partition("model LiteLLM_SpendLogs {")[2].partition("\n}")[0]
+    assert re.findall(r"^  (\w+) +[A-Z]", table, re.MULTILINE) == COLUMNS
+
+
+def litellm_folder():
+    return importlib.util.find_spec("litellm").submodule_search_locations[0]
+
+
+@pytest.mark.parametrize("how", [{}, {"lineterminator": "\n"}, {"encoding": "utf-8-sig"}, {"quoting": csv.QUOTE_ALL}])
+def test_a_spend_log_comes_as_csv(gearbox, config, sql, tmp_path, how):
+    rows = [
+        spent("r1", 'What is "5",\n5 lines down?'),
+        spent("r2", model="small", metadata='{"score": 0.25}'),
+        spent("r3", status="failure"),
+        spent("r4", call_type="aembedding", messages="some text"),
+        spent("r5", messages="{}"),
+        spent("r6", "", messages="", proxy_server_request='{"messages": [{"role": "user", "content": "Prove it."}]}'),
+    ]
+    code, out, err = gearbox("import", "history", csv_file(tmp_path / "log.csv", rows, **how), "--config", config)
+    assert (code, out) == (0, ""), err
+    assert "3 rows were passed over: 1 failed, 1 were no chat, 1 keep no prompt" in err.replace("\n", " ")
+    assert sorted(sql("SELECT question, created_at FROM inference")) == [
+        ("Prove it.", "2025-01-31 12:00:00.125000"),
+        ('What is "5",\n5 lines down?', "2025-01-31 12:00:00.125000"),
+        ("What is 5 + 5?", "2025-01-31 12:00:00.125000"),
+    ]
+    assert sorted(sql("SELECT model, correct, source FROM label")) == [
+        ("simulated/large", 1.0, "assumed"),
+        ("simulated/large", 1.0, "assumed"),
+        ("simulated/small", 0.25, "feedback"),
+    ]
+
+
+def plain_csv(*lines):
+    return "\n".join(("request_id,model,startTime,messages", *lines)).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param(plain_csv("r1,large,2025-01-31,x", "r2,large"), "line 3: this row has 2 cells", id="short row"),
+        pytest.param(plain_csv("r1,large,2025-01-31,x", ",large,,"), "line 3: 'request_id' is None", id="no id"),
+        pytest.param(plain_csv('r1,large,,"two\nlines"', "r2,large,soon,"), "line 4: 'startTime'", id="bad time"),
+        pytest.param(plain_csv('r1,large,,"[{""role"""'), "line 2: the column 'messages' holds", id="broken JSON"),
+        pytest.param(plain_csv('r1,large,,"open'), "line 2: this is not CSV", id="open quotes"),
+        pytest.param(b"request_id,model,model,spend\n1,2,3,4\n", "line 1: the column 'model'", id="a column twice"),
+        pytest.param(plain_csv(), "line 1: the file is empty", id="no rows"),
+        pytest.param(plain_csv("r1,large,,x") + b"\xe4\n", "line 2: this is not UTF-8", id="Latin-1"),
+        pytest.param(b"id;model\n1;2\n", "line 1: this is not JSON", id="another table"),
+        pytest.param(gzip.compress(plain_csv("r1,large,,x"))[:-9], "no intact gzip", id="cut gzip"),
+        pytest.param(
+            b'[{"request_id": "a", "model": "m", "spend": 1},\n {"model": "m"}]', "line 2: 'request_id'", id="JSON"
+        ),
+    ],
+)
+def test_a_broken_spend_log_names_the_line_and_nothing_is_half_imported(gearbox, config, tmp_path, data, words):
+    path = tmp_path / "log.csv"
+    path.write_bytes(data)
+    code, out, err = gearbox("import", "history", path, "--config", config)
+    assert (code, out) == (2, "")
+    assert words in err.replace("\n", " ")
+    assert "Traceback" not in err
+    assert not (tmp_path / "gearbox.db").exists(), "nothing was written"

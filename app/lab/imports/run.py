@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from app.config.plan import Plan
     from app.config.settings import EmbeddingConfig
     from app.lab.imports.entry import Entry
+    from app.lab.imports.sources import Source
 
 #: Outcomes that are written at once.
 _GROUP = 256
@@ -49,7 +50,8 @@ def run(path: Path, *, team: str, split: str | None, assume_correct: bool, confi
     plan = read_plan(config)
     source = read(path, plan.ladder.tiers, split=split, assume_correct=assume_correct)
     if not source.entries:
-        raise ConfigError(f"{path}: {source.kind}, and none of its rows has a question to learn from")
+        why = f" ({_passed_over(source)})" if source.passed_over else ""
+        raise ConfigError(f"{path}: {source.kind}, and none of its rows has a question to learn from{why}")
     with progress_bar() as tell:
         vectors = _embedded(plan, source.entries, tell)
         # Entries without a time keep their order: each is a microsecond younger than the one before it.
@@ -62,10 +64,14 @@ def run(path: Path, *, team: str, split: str | None, assume_correct: bool, confi
     taught = sum(bool(outcome.labels) for outcome in outcomes)
     note(f"{path}: {source.kind}; {len(outcomes):,} questions stored, {taught:,} of them with labels to learn from")
     if source.passed_over:
-        note(f"{source.passed_over:,} rows were passed over: they failed, or hold no text")
+        note(f"{sum(source.passed_over.values()):,} rows were passed over: {_passed_over(source)}")
     if taught < len(outcomes):
         note("questions without labels wait for feedback; --assume-correct takes what was served as right")
     note("a server that is running sees them after its next start")
+
+
+def _passed_over(source: Source) -> str:
+    return ", ".join(f"{count:,} {why}" for why, count in source.passed_over.items())
 
 
 def _embedded(
