@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cascade.lab.embeddings import CachedEmbedder
+    from cascade.lab.memory import Seen
     from cascade.lab.score import Row
     from cascade.policies.policy import Policy
     from cascade.recordings import Query, Recording
-    from router.domain import Evidence
 
     Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
     #: Told what is being done, how much of it is done, and of how much.
@@ -70,11 +70,11 @@ def replay_each(
     policies: Sequence[Policy | Oracle],
     embedder: CachedEmbedder | None = None,
     progress: Progress | None = None,
-    seen: Mapping[str, Evidence] | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[Row]:
     """As `replay`, one row after another: who tries many policies need not keep all their stories.
 
-    With `seen` (query id -> evidence) each query sees what it saw when it was really asked, and nothing is embedded.
+    With `seen` each query sees what it saw when it was really asked, and nothing is embedded.
     """
     tell = progress or _silent
     most = max((policy.neighbours for policy in policies if not isinstance(policy, Oracle)), default=0)
@@ -82,7 +82,8 @@ def replay_each(
         Similar(_embedded(chosen, embedder, tell), most * _KEPT_PER_NEIGHBOUR) if most > 0 and seen is None else None
     )
     learning = [policy for policy in policies if not isinstance(policy, Oracle)]
-    knowledge = Knowledge.of(learning, None if embedder is None else embedder.model)
+    made_by = seen.embedding_model if seen is not None else None if embedder is None else embedder.model
+    knowledge = Knowledge.of(learning, made_by)
     for policy in policies:
         yield _row(chosen, policy, Memory(similar, knowledge.fresh(), seen), tell)
 
@@ -124,8 +125,8 @@ def _story(chosen: Stream, query: Query, policy: Policy | Oracle, memory: Memory
         if isinstance(policy, Oracle):
             return oracle.foresee(chosen.recording, query, run)
         return _driven(chosen.recording, query, policy, run, memory)
-    except NotRecorded:
-        return Story(query)
+    except NotRecorded as error:
+        return Story(query, lacking=str(error))
 
 
 def _driven(recording: Recording, query: Query, policy: Policy, run: Run, memory: Memory) -> Story:

@@ -44,10 +44,10 @@ async def opened(plan: Plan) -> AsyncIterator[SqlHistory]:
         await history.aclose()
 
 
-async def stored(plan: Plan, since: datetime | None, team: str | None) -> list[Stored]:
-    """Everything from `since`, oldest first."""
+async def stored(plan: Plan, since: datetime | None, team: str | None, *, vectors: bool = False) -> list[Stored]:
+    """Everything from `since`, oldest first; with `vectors` the embeddings too."""
     async with opened(plan) as history:
-        return [each async for page in traffic(history.engine, since, team) for each in page]
+        return [each async for page in traffic(history.engine, since, team, vectors=vectors) for each in page]
 
 
 def moment(text: str | None, now: datetime) -> datetime | None:

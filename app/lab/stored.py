@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade.lab.memory import Seen
 from cascade.policies.always import ALWAYS
 from cascade.recordings import Query, RecordedAnswer, RecordedModel, RecordedVerdict, Recording
 from router.domain import Evidence, LabelSource, Neighbour, Purpose, Verdict
 from router.pricing import Price, Rates, Usage
 from storage.history.labels import resolved
+from storage.history.rows import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from router.domain import Tier
     from storage.history.traffic import Stored
@@ -37,19 +42,27 @@ _RATES = ("input", "output", "cached_input", "cache_write", "reasoning")
 class History:
     """A partial recording of what was served, what each request saw, and what really happened.
 
-    `seen` holds the evidence of each request that was compared with past questions, `spent_nanousd` what each really
-    cost (None = an unpriced model took part). `textless` counts the requests left out because no text of them is kept,
-    `direct` those left out because their client named a tier.
+    `seen` holds what each request saw, with the vectors that were read, `spent_nanousd` what each really cost (None =
+    an unpriced model took part), `texts` the questions whose text is kept. `textless` counts the requests left out
+    because no text of them is kept, `direct` those left out because their client named a tier.
     """
 
     recording: Recording
-    seen: Mapping[str, Evidence]
+    seen: Seen
     spent_nanousd: Mapping[str, int | None]
+    texts: Mapping[str, str]
     textless: int
     direct: int
 
 
-def history_of(stored: Iterable[Stored], tiers: Sequence[Tier], *, texts: bool = False, direct: bool = True) -> History:
+def history_of(
+    stored: Iterable[Stored],
+    tiers: Sequence[Tier],
+    *,
+    texts: bool = False,
+    direct: bool = True,
+    embedding_model: str | None = None,
+) -> History:
     """All of it but what was imported.
 
     Args:
@@ -57,6 +70,7 @@ def history_of(stored: Iterable[Stored], tiers: Sequence[Tier], *, texts: bool =
         tiers: the ladder, for the models' priors and present prices.
         texts: leave out requests whose text is not kept: a recording needs questions.
         direct: keep requests whose client named a tier.
+        embedding_model: whose vectors are wanted, where they were read.
     """
     rows = [each for each in stored if each.row["policy"] != IMPORTED]
     routed = [each for each in rows if direct or not each.row["policy"].startswith(ALWAYS)]
@@ -79,8 +93,19 @@ def history_of(stored: Iterable[Stored], tiers: Sequence[Tier], *, texts: bool =
         answers={model: answers.get(model, {}) for model in models},
     )
     spent = {each.row["id"]: each.row["cost_nanousd"] for each in kept}
-    seen = {each.row["id"]: _evidence(each.row) for each in kept if each.row["embedding_model"] is not None}
-    return History(recording, seen, spent, len(routed) - len(kept), len(rows) - len(routed))
+    compared = {each.row["id"]: _evidence(each.row) for each in kept if each.row["embedding_model"] is not None}
+    seen = Seen(compared, _vectors(kept, embedding_model), embedding_model)
+    told = {each.row["id"]: each.row["question"] for each in kept if each.row["question"]}
+    return History(recording, seen, spent, told, len(routed) - len(kept), len(rows) - len(routed))
+
+
+def _vectors(stored: Iterable[Stored], embedding_model: str | None) -> dict[str, NDArray[np.float32]]:
+    rows = [each.row for each in stored if embedding_model is not None]
+    return {
+        row["id"]: unpacked(row["embedding"])
+        for row in rows
+        if row["embedding_model"] == embedding_model and row.get("embedding") is not None
+    }
 
 
 def _prices(stored: Iterable[Stored]) -> dict[str, Price]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.lab.progress import note, progress_bar
-from app.lab.store import moment, read_plan, stored
-from app.lab.stored import history_of
+from app.lab.seen import routed
+from app.lab.store import read_plan
 from app.lab.whatif import stream_of
 from app.observe.logs import configure
 from cascade.lab import spaces
@@ -33,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.lab.lineup import Settings
+    from cascade.lab.memory import Seen
     from cascade.lab.score import Row
     from cascade.lab.stream import Stream
-    from router.domain import Evidence
+    from cascade.policies.policy import Policy
 
 STORE = "store"
 
@@ -69,8 +68,7 @@ def run(task: Task, *, as_json: bool, config: Path | None) -> None:
     idle = [name for name in task.settings if name != policy]
     if idle:
         raise ConfigError(f"--set {idle[0]}.…: only {policy} is tuned here")
-    registry.build(policy, base)
-    chosen, seen = _source(task, config)
+    chosen, seen = _source(task, registry.build(policy, base), config)
     fit, report = parts(chosen, task.fit, task.report)
     with progress_bar() as tell:
         embedder = CachedEmbedder(SentenceTransformerEmbedder()) if seen is None else None
@@ -118,13 +116,12 @@ def told(task: Task, found: Tuned, fit: Stream, report: Stream, base: Mapping[st
     }
 
 
-def _source(task: Task, config: Path | None) -> tuple[Stream, Mapping[str, Evidence] | None]:
+def _source(task: Task, policy: Policy, config: Path | None) -> tuple[Stream, Seen | None]:
     """The stream, and for stored traffic what each request saw."""
     if task.source != STORE:
         return stream(load(Path(task.source)), task.ladder), None
     plan = read_plan(config)
-    rows = asyncio.run(stored(plan, moment(task.since, datetime.now(UTC)), None))
-    history = history_of(rows, plan.ladder.tiers, direct=False)
+    history = routed(plan, plan.ladder.tiers, [policy], task.since)
     if not history.recording.queries:
         raise ConfigError("the store holds no routed requests: there is nothing to tune on")
     return stream_of(history, plan.ladder.tiers), history.seen

@@ -6,7 +6,6 @@ that would have needed another one cannot be evaluated, and is counted, not gues
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,8 +17,8 @@ from rich.table import Table
 
 from app.lab.ladder_changes import changed_tiers
 from app.lab.progress import note, progress_bar
-from app.lab.store import moment, read_plan, stored
-from app.lab.stored import history_of
+from app.lab.seen import routed
+from app.lab.store import moment, read_plan
 from app.observe.logs import configure
 from cascade.lab import lineup
 from cascade.lab.numbers import points, usd
@@ -77,16 +76,19 @@ def run(change: Change, *, since: str | None, team: str | None, as_json: bool, c
     configure("warning", "console")
     plan = read_plan(config)
     start = moment(since, datetime.now(UTC))
-    rows = asyncio.run(stored(plan, start, team))
     tiers = changed_tiers(plan.ladder.tiers, change.tiers, change.prices)
-    history = history_of(rows, tiers, direct=False)
+    asked = policies(plan, change)
+    history = routed(plan, tiers, asked, since, team)
     if not history.recording.queries:
         raise ConfigError(f"the store holds no routed requests{f' since {start.isoformat()}' if start else ''}")
-    found = compared(history, tiers, policies(plan, change))
+    found = compared(history, tiers, asked)
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(told(history, found, start), option=orjson.OPT_INDENT_2) + b"\n")
         return
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(_table(history, found))
+    for each in found:
+        for why, count in each.row.lacking.items():
+            note(f"{each.row.policy}: {count:,} cannot be evaluated: {why}")
     note(_WARNING)
 
 
@@ -150,7 +152,8 @@ def _row(each: Compared) -> dict[str, Any]:
     was = None if each.was_nanousd is None else nanousd_to_usd(each.was_nanousd)
     saved = None if each.was_nanousd is None else nanousd_to_usd(each.was_nanousd - row.cost_nanousd)
     unevaluable = 1 - row.followed / row.queries
-    return {**row.as_json(), "unevaluable": unevaluable, "graded": row.graded, "was_usd": was, "saved_usd": saved}
+    told = {**row.as_json(), "unevaluable": unevaluable, "unevaluable_because": dict(row.lacking)}
+    return {**told, "graded": row.graded, "was_usd": was, "saved_usd": saved}
 
 
 def _was(history: History, row: Row) -> int | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NotRecorded(Exception):
-    """The policy needs an answer or a verdict that a partial recording does not hold."""
+    """The policy needs what a partial recording or a store does not hold; the message says what, of any query."""
 
 
 def ask(recording: Recording, query: Query, run: Run, decision: Ask) -> Run:
@@ -32,9 +32,9 @@ def ask(recording: Recording, query: Query, run: Run, decision: Ask) -> Run:
     model = run.tier(decision.tier).deployments[0].model
     answer = recording.answers[model].get(query.id)
     if answer is None:
-        raise NotRecorded(f"{model} has no recorded answer to {query.id!r}")
+        raise NotRecorded(f"{model} was never asked")
     if decision.samples > 1:
-        raise NotRecorded(f"a recording holds one answer of {model} to {query.id!r}, not {decision.samples} samples")
+        raise NotRecorded(f"{model} gave one answer, not {decision.samples} samples")
     margin = answer.confidence if decision.logprobs else None
     call = _call(recording, Purpose.GENERATE, decision.tier, model, answer.usage, answer.latency_s)
     calls = (*_confidence_call(call, answer), call) if margin is not None else (call,)
@@ -60,7 +60,7 @@ def judge(recording: Recording, query: Query, run: Run, decision: Judge) -> Run:
     given = verdict(recording, query.id, last.model)
     if given is None:
         if recording.partial:
-            raise NotRecorded(f"there is no recorded verdict on {last.model}'s answer to {query.id!r}")
+            raise NotRecorded(f"nobody judged {last.model}'s answer")
         failed = replace(last, verdict_by=f"failed:{decision.by}", reason="no verdict was recorded")
         return run.with_last(failed)
     call = _call(recording, Purpose.JUDGE, decision.by, given.model, given.usage, given.latency_s)

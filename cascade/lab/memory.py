@@ -5,10 +5,12 @@ The law of this file: a question joins only with labels, and is seen by the next
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cascade.knowledge import Knowledge
 from cascade.lab.actions import NotRecorded
+from cascade.policies.policy import WantsSkills
 from router.domain import Evidence, Neighbour
 from router.labels import by_model, labels
 from router.starter import EVERYONE
@@ -16,9 +18,25 @@ from router.starter import EVERYONE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cascade.lab.similar import Ranking, Similar
     from cascade.policies.policy import Policy
     from router.domain import Deliver, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stored requests really saw, by their id.
+
+    `evidence` holds those that were compared with past questions, `vectors` the unit vectors of those whose question is
+    known as one, made by `embedding_model` (None = there are none).
+    """
+
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    embedding_model: str | None = None
 
 
 class Memory:
@@ -27,12 +45,10 @@ class Memory:
     Args:
         similar: which queries of the stream are near which; None = no policy wants to know.
         knowledge: margins and skills, nothing seen yet; None = no policy wants any.
-        seen: what each query saw when it was really asked (query id -> evidence), instead of what is learnt here.
+        seen: what each query saw when it was really asked, instead of what is learnt here.
     """
 
-    def __init__(
-        self, similar: Similar | None, knowledge: Knowledge | None = None, seen: Mapping[str, Evidence] | None = None
-    ) -> None:
+    def __init__(self, similar: Similar | None, knowledge: Knowledge | None = None, seen: Seen | None = None) -> None:
         self._similar = similar
         self._knowledge = knowledge or Knowledge.of(())
         self._seen = seen
@@ -45,7 +61,7 @@ class Memory:
             NotRecorded: what was really seen counts, and this query was compared with nothing when it was asked.
         """
         if k > 0 and self._seen is not None:
-            return _first(self._seen, query_id, k)
+            return _first(self._seen.evidence, query_id, k)
         if k <= 0 or self._similar is None:
             return Evidence()
         place = self._similar.place(query_id)
@@ -55,7 +71,16 @@ class Memory:
         return Evidence(near, len(self._learnt))
 
     def known(self, query_id: str, policy: Policy) -> Evidence:
-        """Everything this policy sees before its first decision."""
+        """Everything this policy sees before its first decision.
+
+        Raises:
+            NotRecorded: what was really seen counts, and this policy wants to see what nobody kept.
+        """
+        if self._seen is not None and isinstance(policy, WantsSkills) and policy.profile:
+            vector = self._seen.vectors.get(query_id)
+            if vector is None:
+                raise NotRecorded("neither an embedding nor a text of the question is kept")
+            return self._knowledge.enriched(self._seen.evidence.get(query_id, Evidence()), policy, vector, EVERYONE)
         vector = None if self._similar is None else self._similar.vector(query_id)
         return self._knowledge.enriched(self.evidence(query_id, policy.neighbours), policy, vector, EVERYONE)
 
@@ -86,5 +111,5 @@ def _first(seen: Mapping[str, Evidence], query_id: str, k: int) -> Evidence:
     """The k nearest of those that the query saw; more than were stored cannot be had."""
     evidence = seen.get(query_id)
     if evidence is None:
-        raise NotRecorded(f"{query_id!r} was asked without a look at past questions")
+        raise NotRecorded("it was asked without a look at past questions")
     return Evidence(evidence.neighbours[:k], evidence.history_size, evidence.note)

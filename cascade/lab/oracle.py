@@ -24,7 +24,7 @@ def foresee(recording: Recording, query: Query, run: Run) -> Story:
     answers = {tier.name: recording.answers[tier.deployments[0].model].get(query.id) for tier in run.ladder}
     known = {name: answer for name, answer in answers.items() if answer is not None}
     if not known:
-        raise NotRecorded(f"nobody has a recorded answer to {query.id!r}")
+        raise NotRecorded("nobody was asked")
     right = (name for name, answer in known.items() if answer.correct)
     chosen = next(right, next(iter(known)))
     return Story(query, ask(recording, query, run, Ask(chosen, "it is known to be right")), Deliver(0, "foreseen"))

@@ -45,7 +45,7 @@ class Row:
 
     `queries` were replayed, `followed` of them to the end, `graded` with a known grade, `correct` right. Costs are of
     the followed ones. `latency_s` is the mean per query, None where not all was recorded. `starts` and `served` count
-    per tier. `stories` are what it is made of, for reports.
+    per tier, `lacking` what the others would have needed. `stories` are what it is made of, for reports.
     """
 
     policy: str
@@ -60,6 +60,7 @@ class Row:
     starts: Mapping[str, int]
     served: Mapping[str, int]
     judge: JudgeScore
+    lacking: Mapping[str, int] = field(default_factory=dict)
     stories: tuple[Story, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -97,7 +98,7 @@ class Row:
 
     def _missing(self) -> dict[str, Any]:
         unevaluable = 1 - self.followed / self.queries if self.queries else None
-        return {"unevaluable": unevaluable, "graded": self.graded}
+        return {"unevaluable": unevaluable, "unevaluable_because": dict(self.lacking), "graded": self.graded}
 
 
 def score(
@@ -119,6 +120,7 @@ def score(
         starts=_count(tiers, [story.attempts[0].tier for story in followed if story.attempts]),
         served=_count(tiers, [story.served.tier for story in followed if story.served]),
         judge=_judge_score(recording, followed),
+        lacking=dict(Counter(story.lacking for story in stories if not story.followed).most_common()),
         stories=tuple(stories),
     )
 

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One query's run to its end; `run` None = a partial recording lacked what the policy asked for."""
+    """One query's run to its end; `run` None = a partial recording lacked what the policy asked for: `lacking`."""
 
     query: Query
     run: Run | None = None
     delivered: Deliver | None = None
+    lacking: str = ""
 
     @property
     def followed(self) -> bool:

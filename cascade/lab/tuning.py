@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cascade.lab.embeddings import CachedEmbedder
+    from cascade.lab.memory import Seen
     from cascade.lab.score import Row
     from cascade.lab.stream import Stream
     from cascade.replay import Progress
-    from router.domain import Evidence
 
 #: Fewer graded answers than this on either part decide nothing.
 LEAST_GRADED = 30
@@ -89,7 +89,7 @@ class Tuner:
         base: Mapping[str, Any],
         goal: Goal,
         embedder: CachedEmbedder | None,
-        seen: Mapping[str, Evidence] | None,
+        seen: Seen | None,
         tell: Progress,
     ) -> None:
         self._policy = policy

@@ -27,7 +27,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One request: its `inference` row (without the embedding), its calls by position, its labels as given."""
+    """One request: its `inference` row (its embedding where wanted), its calls by position, its labels as given."""
 
     row: Mapping[str, Any]
     attempts: tuple[Mapping[str, Any], ...]
@@ -35,7 +35,7 @@ class Stored:
 
 
 async def traffic(
-    engine: AsyncEngine, since: datetime | None = None, team: str | None = None
+    engine: AsyncEngine, since: datetime | None = None, team: str | None = None, *, vectors: bool = False
 ) -> AsyncIterator[Sequence[Stored]]:
     """Every stored request from `since` (aware; None = the first), oldest first, in pages.
 
@@ -43,10 +43,12 @@ async def traffic(
         engine: the store's.
         since: the earliest time.
         team: this team's alone; None = all.
+        vectors: with the embeddings as they are stored, bytes.
     """
     wanted = _wanted(since, team)
+    left_out = frozenset() if vectors else frozenset({"embedding"})
     after: tuple[datetime, str] | None = None
-    while page := await _page(engine, wanted, after):
+    while page := await _page(engine, wanted, after, left_out):
         yield page
         after = (page[-1].row["created_at"], page[-1].row["id"])
 
@@ -57,11 +59,14 @@ def _wanted(since: datetime | None, team: str | None) -> list[ColumnElement[bool
 
 
 async def _page(
-    engine: AsyncEngine, wanted: Sequence[ColumnElement[bool]], after: tuple[datetime, str] | None
+    engine: AsyncEngine,
+    wanted: Sequence[ColumnElement[bool]],
+    after: tuple[datetime, str] | None,
+    left_out: frozenset[str],
 ) -> list[Stored]:
     with guard("reading stored traffic"):
         async with engine.begin() as connection:
-            rows = [dict(row) for row in (await connection.execute(_requests(wanted, after))).mappings()]
+            rows = [dict(row) for row in (await connection.execute(_requests(wanted, after, left_out))).mappings()]
             ids = [row["id"] for row in rows]
             calls = select(attempt).where(attempt.c.inference_id.in_(ids)).order_by(attempt.c.position)
             labels = select(label).where(label.c.inference_id.in_(ids)).order_by(label.c.id)
@@ -70,8 +75,10 @@ async def _page(
     return [Stored(row, tuple(made[row["id"]]), tuple(given[row["id"]])) for row in rows]
 
 
-def _requests(wanted: Sequence[ColumnElement[bool]], after: tuple[datetime, str] | None) -> Select[Any]:
-    columns = [column for column in inference.c if column.name != "embedding"]
+def _requests(
+    wanted: Sequence[ColumnElement[bool]], after: tuple[datetime, str] | None, left_out: frozenset[str]
+) -> Select[Any]:
+    columns = [column for column in inference.c if column.name not in left_out]
     statement = select(*columns).where(*wanted)
     if after is not None:
         statement = statement.where(tuple_(inference.c.created_at, inference.c.id) > after)

@@ -2,11 +2,15 @@
 
 import gzip
 import json
+import shutil
+import sqlite3
 
 import pytest
-from lab_support import QUESTIONS
+from lab_support import QUESTIONS, SIMULATED
 
+from cascade.lab import tuning
 from cascade.recordings import load
+from router.embedding import SentenceTransformerEmbedder
 
 
 def test_nothing_changed_is_what_it_was(told, traffic):
@@ -69,6 +73,62 @@ def test_a_table_says_that_the_rest_is_no_random_sample(gearbox, traffic):
     assert code == 0
     assert "llm-at" in out
     assert "not a random sample" in err.replace("\n", " ")
+
+
+def _nothing_is_embedded(*_, **__):
+    raise AssertionError("the stored vectors are to be taken")
+
+
+@pytest.fixture
+def copied(traffic, tmp_path):
+    """The traffic once more, to be changed: its gearbox.yaml."""
+    shutil.copy(traffic.parent / "gearbox.db", tmp_path / "gearbox.db")
+    config = tmp_path / "gearbox.yaml"
+    config.write_text(traffic.read_text().replace(str(traffic.parent), str(tmp_path)))
+    return config
+
+
+class TestSkills:
+    @pytest.fixture
+    def profile(self, gearbox, tmp_path):
+        path = tmp_path / "skills.json"
+        arguments = ("skills", "profile", SIMULATED, "--split", "train", "--model", "small", "--model", "large")
+        code, _, err = gearbox(*arguments, "--out", path)
+        assert code == 0, err
+        return f"skills.profile={path}"
+
+    def test_each_request_is_weighed_by_its_stored_vector(self, told, traffic, profile, monkeypatch):
+        monkeypatch.setattr(SentenceTransformerEmbedder, "embed_many", _nothing_is_embedded)
+        (row,) = told("whatif", "--json", "--policy", "skills", "--set", profile, "--config", traffic)["rows"]
+        kept = len(QUESTIONS) + 1
+        because = row["unevaluable_because"]
+        assert row["unevaluable"] == pytest.approx(sum(because.values()) / kept)
+        assert because["neither an embedding nor a text of the question is kept"] == 1
+        assert because.keys() - {"neither an embedding nor a text of the question is kept"} <= {
+            f"simulated/{tier} was never asked" for tier in ("small", "medium", "large")
+        }
+        assert row["unevaluable"] < 1, "some went where skills would have sent them"
+
+    def test_questions_without_a_stored_vector_are_embedded_from_their_text(self, told, traffic, profile, copied):
+        with sqlite3.connect(copied.parent / "gearbox.db") as connection:
+            connection.execute("UPDATE inference SET embedding_model = 'another', embedding = NULL")
+        connection.close()
+        wish = ("whatif", "--json", "--policy", "skills", "--set", profile, "--config")
+        assert told(*wish, copied)["rows"] == told(*wish, traffic)["rows"]
+
+    def test_it_can_be_tuned_where_there_are_grades(self, told, profile, copied, monkeypatch):
+        monkeypatch.setattr(tuning, "LEAST_GRADED", 1)  # few of the 28 can be evaluated
+        with sqlite3.connect(copied.parent / "gearbox.db") as connection:
+            connection.execute(
+                "INSERT INTO label (inference_id, tier, model, correct, source, weight, given_by, note, created_at) "
+                "SELECT inference_id, tier, model, 1, 'audit', 1, 'test', '', created_at FROM attempt JOIN inference "
+                "ON inference.id = attempt.inference_id WHERE purpose = 'generate'"
+            )
+        connection.close()
+        wish = ("tune", "store", "--policy", "skills", "--set", profile, "--budget", "1000", "--tries", "4", "--json")
+        found = told(*wish, "--config", copied)
+        assert found["settings"]["profile"] in profile
+        assert found["report"]["graded"] > 0
 
 
 class TestExport:
