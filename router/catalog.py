@@ -204,9 +204,12 @@ def _facts(model: str, entry: Mapping[str, Any]) -> ModelFacts:
 
 
 def _rules(model: str, entry: Mapping[str, Any]) -> set[str]:
-    """What the table does not say: OpenAI's reasoning models refuse logprobs; Anthropic has none, nor n, nor ears."""
-    provider = entry.get("litellm_provider")
-    if provider == "anthropic" or model.startswith("anthropic/"):
+    """What the table does not say: OpenAI's reasoning models refuse logprobs; Anthropic has none, nor n, nor ears.
+
+    Nor has Bedrock's Converse, whichever model is behind it.
+    """
+    provider = str(entry.get("litellm_provider", ""))
+    if "anthropic" in provider or model.startswith("anthropic/") or provider.startswith("bedrock"):
         return {"logprobs", "n", "audio"}
     return {"logprobs"} if provider in _OPENAI and entry.get("supports_reasoning") else set()
 

@@ -57,7 +57,8 @@ class Endpoint:
     """One deployment and how to reach it.
 
     `kind` says which adapter speaks to it; `api_base` has no trailing slash and is None where the adapter knows the
-    address; `simulate` (simulated tiers) and `params` (litellm adapter: api_version, region, …) are passed on unread.
+    address; `simulate` (simulated tiers) and `params` (litellm adapter: api_version, region, …) are passed on unread,
+    what is secret in them as a `Secret`.
     """
 
     deployment: Deployment

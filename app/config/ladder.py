@@ -14,6 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
+from app.config import vendor_keys
 from app.config.environment import Variables
 from app.config.lines import Document
 from app.config.settings import DeploymentConfig, PriceConfig, TierConfig
@@ -351,8 +352,22 @@ class _Builder:
             hints=shape.hints,
             timeouts=_timeouts(self.timeouts, shape.timeouts),
             simulate=shape.simulate,
-            params=shape.params,
+            params=self._params(shape, kind, deployment.model, path),
         )
+
+    def _params(self, shape: DeploymentConfig, kind: Kind, model: str, path: _Path) -> dict[str, object]:
+        """What the litellm adapter is told beside the request: the operator's defaults and the vendor's own keys."""
+        keys = dict(shape.vendor_keys())
+        for name in keys:
+            if not vendor_keys.fits(name, model.partition("/")[0]):
+                whose = " and ".join(vendor_keys.owners(name))
+                self._fault((*path, name), f"is for {whose} models, and this is {model}: remove it")
+        for name in shape.params:
+            if name in vendor_keys.NAMES:
+                self._fault((*path, "params", name), f"stands beside model, not in params: write {name}: ... there")
+        if shape.params and kind != "litellm":
+            self._fault((*path, "params"), f"goes to litellm, and {model} is asked directly: remove it")
+        return {**shape.params, **keys}
 
     def _key(self, shape: DeploymentConfig, vendor: Vendor, path: _Path) -> Secret | None:
         """The deployment's key, else the vendor's own from the environment, which is sent to that vendor alone."""

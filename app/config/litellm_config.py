@@ -6,12 +6,13 @@ still names the operator's own line. Whatever does not concern routing is told o
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from app.config import ladder
+from app.config import ladder, vendor_keys
 from router.catalog import price_of
 from router.endpoints import VENDORS
 
@@ -178,9 +179,7 @@ class _Translation:
     def _vendor_key(self, entry: _Entry) -> list[str]:
         """The variable of the vendor's own key, where the entry needs it and it is not set."""
         given = entry.params.get("api_key") or entry.params.get("api_base") or entry.params.get("base_url")
-        vendor = VENDORS.get(
-            entry.model.partition("/")[0] if "/" in entry.model else self.catalog.provider(entry.model) or ""
-        )
+        vendor = VENDORS.get(self._provider(entry))
         if given or vendor is None or self.variables.first(vendor.key_names):
             return []
         return list(vendor.key_names[:1])
@@ -302,14 +301,37 @@ class _Translation:
             "context_tokens": info.get("max_input_tokens"),
             "max_output_tokens": info.get("max_output_tokens"),
             "capabilities": {word: info[key] for key, word in _CAPABILITIES.items() if isinstance(info.get(key), bool)},
-            "params": {key: value for key, value in params.items() if key not in _READ | _IDLE},
+            **self._for_litellm(entry),
         }
         return {key: value for key, value in shape.items() if value not in (None, {})}
+
+    def _for_litellm(self, entry: _Entry) -> dict[str, Any]:
+        """The vendor's own keys and litellm's defaults; what nobody would read is left out and told."""
+        given = {key: value for key, value in entry.params.items() if key not in _READ | _IDLE}
+        keys = {key: _as_text(given.pop(key)) for key in vendor_keys.NAMES if key in given}
+        fitting = {key: value for key, value in keys.items() if vendor_keys.fits(key, self._provider(entry))}
+        direct = self._asked_directly(entry)
+        unread = [key for key in (*keys, *given) if (direct and key in given) or key in keys.keys() - fitting.keys()]
+        if unread:
+            path = ("model_list", entry.place, "litellm_params")
+            self.notes.append(self.document.say(path, f"not used for {entry.model}: {', '.join(unread)}"))
+        return {**fitting, "params": {} if direct else given}
+
+    def _provider(self, entry: _Entry) -> str:
+        return entry.model.partition("/")[0] if "/" in entry.model else self.catalog.provider(entry.model) or ""
+
+    def _asked_directly(self, entry: _Entry) -> bool:
+        """Whether it will be asked without litellm; see `ladder`, which decides it of the shapes."""
+        provider = self._provider(entry)
+        if provider in VENDORS:
+            return VENDORS[provider].kind != "litellm"
+        return provider not in self.catalog.providers and self._adapter(entry) is None
 
     def _adapter(self, entry: _Entry) -> str | None:
         """Whoever neither we nor the table know by prefix, LiteLLM knows."""
         prefix, slash, _ = entry.model.partition("/")
-        known = prefix in VENDORS or prefix in self.catalog.providers or entry.params.get("api_base")
+        base = entry.params.get("api_base") or entry.params.get("base_url")
+        known = prefix in VENDORS or prefix in self.catalog.providers or base
         return "litellm" if slash and not known else None
 
     def _price_shape(self, entry: _Entry) -> dict[str, float] | None:
@@ -407,6 +429,11 @@ def _is_cost(value: Any) -> bool:
 def _fit(name: str) -> str:
     """A model's name as a tier's: headers list tiers by comma and colon."""
     return _UNFIT.sub("-", name).strip("-._/@+") or "tier"
+
+
+def _as_text(value: Any) -> Any:
+    """A service account may stand there as a mapping; its vendor wants the JSON."""
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from app.config.vendor_keys import VendorKeys
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -66,11 +68,11 @@ class TimeoutsConfig(Section):
     total_s: Seconds | None = None
 
 
-class DeploymentConfig(Section):
+class DeploymentConfig(VendorKeys, Section):
     """One place where a tier's model can be asked.
 
     `base_model` is the table's name of the model where `model` is a name of your own; `adapter` overrides how it is
-    spoken to; `params` go to the litellm adapter and `simulate` to a simulated tier, both unread.
+    spoken to; `params` are a litellm deployment's defaults and `simulate` a simulated tier's, both unread.
     """
 
     model: Text

@@ -20,6 +20,7 @@ import httpx
 from cascade.upstreams import litellm_shapes
 from cascade.upstreams.litellm_errors import error_of
 from cascade.upstreams.litellm_params import Dialect, arguments
+from cascade.upstreams.litellm_secrets import secrets_of, shown
 from cascade.upstreams.params import bare_model, provider_of
 from cascade.upstreams.streamed import Patience, collect
 from cascade.upstreams.upstream_errors import bad_reply
@@ -60,8 +61,8 @@ def load() -> Any:
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
     litellm.drop_params = False
-    # What it drops is told by the call itself; its warnings would only repeat that, once a request.
-    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    # What it drops and what fails is told by the call itself; its own log would repeat that, unmasked, once a request.
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
 
 
@@ -167,7 +168,7 @@ class LiteLLM:
         """The operator's defaults, what the client says, and above both what only we may say."""
         timeouts = self._endpoint.timeouts
         options = {
-            **{name: value for name, value in self._endpoint.params.items() if name != "drop_params"},
+            **{name: shown(value) for name, value in self._endpoint.params.items() if name != "drop_params"},
             **given,
             "model": self._model,
             "stream": stream,
@@ -193,7 +194,7 @@ class LiteLLM:
     def _ours(self, error: Exception, *, streaming: bool = False) -> UpstreamError:
         if isinstance(error, UpstreamError):
             return error
-        return error_of(error, streaming=streaming, where=self._model, secret=self._key())
+        return error_of(error, streaming=streaming, where=self._model, secrets=secrets_of(self._endpoint))
 
 
 def litellm_name(model: str) -> tuple[str, str]:

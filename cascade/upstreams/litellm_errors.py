@@ -10,16 +10,37 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from cascade.upstreams.litellm_secrets import masked
 from cascade.upstreams.upstream_errors import bad_reply, error_of_status
-from router.errors import ContextOverflow, UpstreamError, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+from router.errors import (
+    ContextOverflow,
+    UpstreamError,
+    UpstreamMisconfigured,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+_log = structlog.get_logger("gearbox.upstream")
 
 _PREFIX = re.compile(r"^(?:litellm\.\w+: )*(?:\w+(?:Exception|Error)(?: \w+)? - )?")
 #: Failures before anything was sent, as httpx and aiohttp name them.
 _NEVER_SENT = frozenset(
     {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionTimeoutError", "ConnectionRefusedError"}
+)
+#: Code that makes credentials, before anything is sent.
+_CREDENTIALS = (
+    "google.auth",
+    "google.oauth2",
+    "botocore.auth",
+    "botocore.credentials",
+    "botocore.session",
+    "litellm.llms.vertex_ai.credentials_source",
 )
 _TOO_LONG = "ContextWindowExceededError"
 _OVER_CONTENT = "ContentPolicyViolationError"
@@ -28,19 +49,20 @@ _LOWEST, _HIGHEST = 400, 599
 _GUESSED = 500
 
 
-def error_of(error: BaseException, *, streaming: bool, where: str, secret: str | None = None) -> UpstreamError:
+def error_of(error: BaseException, *, streaming: bool, where: str, secrets: Sequence[str] = ()) -> UpstreamError:
     """What went wrong, in our words.
 
     Args:
         error: what litellm raised.
         streaming: whether a part of the answer had come already: then it is billed, and no status helps.
         where: the model, for the log.
-        secret: the key, cut out of whatever the client may see.
+        secrets: cut out of whatever the client or the log may see.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     chain = list(_chain(error))
-    if any(type(each).__name__ in _NEVER_SENT for each in chain):
-        return UpstreamUnavailable("no connection to the upstream", billed=False)
+    unsent = _never_sent(chain, secrets, where)
+    if unsent is not None:
+        return unsent
     if streaming:
         return UpstreamUnavailable("the upstream reported an error in the middle of its answer", billed=True)
     status = _status(chain)
@@ -48,11 +70,35 @@ def error_of(error: BaseException, *, streaming: bool, where: str, secret: str |
         return UpstreamTimeout("the upstream did not answer in time")
     if status is None:
         return bad_reply(f"something that is no answer ({type(error).__name__})")
-    content = _masked(_content(chain), secret)
+    content = masked(_content(chain), secrets)
     found = error_of_status(_as_ours(status, names), content, _headers(chain), where)
     if _TOO_LONG in names and isinstance(found, UpstreamRejected) and not isinstance(found, ContextOverflow):
         return ContextOverflow(found.message, status=found.status, body=found.body, param=found.param)
     return found
+
+
+def _never_sent(chain: list[BaseException], secrets: Sequence[str], where: str) -> UpstreamError | None:
+    """What failed before anything was sent, and so is never billed."""
+    if any(type(each).__name__ in _NEVER_SENT for each in chain):
+        return UpstreamUnavailable("no connection to the upstream", billed=False)
+    refused = next((each for each in chain if _made_credentials(each)), None)
+    return None if refused is None else _without_credentials(refused, secrets, where)
+
+
+def _made_credentials(error: BaseException) -> bool:
+    """Whether it was raised where credentials are made: a file that is none, a profile or an account nobody knows."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(_CREDENTIALS)
+
+
+def _without_credentials(error: BaseException, secrets: Sequence[str], where: str) -> UpstreamError:
+    if getattr(error, "retryable", False):
+        return UpstreamUnavailable("the vendor's token endpoint did not answer", billed=False)
+    words = masked(str(error).partition("\n")[0].encode(), secrets).decode(errors="replace")
+    _log.error("no credentials for the upstream", host=where, kind=type(error).__name__, detail=words[:300])
+    return UpstreamMisconfigured("no credentials for the upstream; the operator must mend its account", billed=False)
 
 
 def _as_ours(status: int, names: set[str]) -> int:
@@ -84,6 +130,10 @@ def _status(chain: list[BaseException]) -> int | None:
 
 def _content(chain: list[BaseException]) -> bytes:
     """The vendor's body, as far as the exceptions kept it: the innermost JSON, else the words without prefixes."""
+    for each in reversed(chain):
+        body = getattr(each, "body", None)  # as OpenAI's own client keeps it: what stood below "error"
+        if isinstance(body, dict) and "message" in body:
+            return json.dumps({"error": body}).encode()
     texts = [str(getattr(each, "message", None) or each) for each in reversed(chain)]
     for text in texts:
         found = _json(text)
@@ -111,10 +161,6 @@ def _headers(chain: list[BaseException]) -> Mapping[str, str]:
             if found:
                 return {str(name).lower(): str(value) for name, value in dict(found).items()}
     return {}
-
-
-def _masked(content: bytes, secret: str | None) -> bytes:
-    return content.replace(secret.encode(), b"***") if secret else content
 
 
 def _int(value: Any) -> int | None:

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from router.domain import ModelFacts
+    from router.domain import Deployment, ModelFacts
 
 #: Tokens that litellm sets aside for thinking, by effort; Anthropic refuses a limit that is not above them.
 _THINKING = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 4096, "max": 4096}
 
 
-def tell_losses(given: dict[str, Any], provider: str, facts: ModelFacts) -> list[str]:
+def tell_losses(given: dict[str, Any], provider: str, deployment: Deployment) -> list[str]:
     """Take out of the arguments what this vendor cannot be told, and say so."""
-    rules = _RULES.get(provider, ())
-    return [note for rule in rules for note in rule(given, facts)]
+    claude_elsewhere = provider == "vertex_ai" and "claude" in deployment.model
+    rules = _ANTHROPIC if claude_elsewhere else _RULES.get(provider, ())
+    return [note for rule in rules for note in rule(given, deployment.facts)]
 
 
 def _names(given: dict[str, Any], _facts: ModelFacts) -> Iterator[str]:
@@ -47,6 +48,11 @@ def _whole_limit(given: dict[str, Any], facts: ModelFacts) -> Iterator[str]:
     yield from ()
 
 
+def _whole_limit_to_think(given: dict[str, Any], facts: ModelFacts) -> Iterator[str]:
+    """Bedrock takes the model's own limit where none is given; beside an effort litellm would set a far lower one."""
+    return _whole_limit(given, facts) if "reasoning_effort" in given else iter(())
+
+
 def _room_to_think(given: dict[str, Any], _facts: ModelFacts) -> Iterator[str]:
     effort, limit = given.get("reasoning_effort"), given.get("max_tokens")
     if isinstance(effort, str) and limit is not None and limit <= _THINKING.get(effort, 0):
@@ -57,4 +63,5 @@ def _room_to_think(given: dict[str, Any], _facts: ModelFacts) -> Iterator[str]:
 _Rules: TypeAlias = "tuple[Callable[[dict[str, Any], ModelFacts], Iterator[str]], ...]"
 _ANTHROPIC: _Rules = (_names, _json_mode, _whole_limit, _room_to_think)
 _GEMINI: _Rules = (_names, _one_call_at_a_time)
-_RULES: dict[str, _Rules] = {"anthropic": _ANTHROPIC, "gemini": _GEMINI, "vertex_ai": _GEMINI}
+_BEDROCK: _Rules = (_names, _json_mode, _whole_limit_to_think, _room_to_think)
+_RULES: dict[str, _Rules] = {"anthropic": _ANTHROPIC, "gemini": _GEMINI, "vertex_ai": _GEMINI, "bedrock": _BEDROCK}

@@ -88,7 +88,7 @@ def arguments(
             dropped.append(f"{name} dropped")
     if extra:
         given["extra_body"] = extra
-    return given, (*changes, *dropped, *tell_losses(given, dialect.provider, deployment.facts))
+    return given, (*changes, *dropped, *tell_losses(given, dialect.provider, deployment))
 
 
 def _taken(name: str, supported: frozenset[str] | None) -> bool:

@@ -39,7 +39,15 @@ _OPERATOR_FAULTS = frozenset({401, 402, 403, 404})
 _TIMEOUTS = frozenset({408, 504})
 _RATE_LIMITED = 429
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
-_OVERFLOW_WORDS = ("context length", "context window", "maximum context", "too many tokens", "prompt is too long")
+_OVERFLOW_WORDS = (
+    "context length",
+    "context window",
+    "maximum context",
+    "too many tokens",
+    "prompt is too long",
+    "input is too long",  # Bedrock
+    "maximum number of tokens allowed",  # Gemini and Vertex
+)
 
 
 async def error_from_response(response: httpx.Response) -> UpstreamError:

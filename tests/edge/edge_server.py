@@ -28,7 +28,7 @@ from app.wiring import open_services
 from cascade.policies import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from router.catalog import Catalog
@@ -81,14 +81,17 @@ def config(**overrides: Any) -> dict[str, Any]:
     }
 
 
-def plan_of(settings: dict[str, Any], database: Path, catalog: Catalog) -> Plan:
+def plan_of(
+    settings: dict[str, Any], database: Path, catalog: Catalog, environment: Mapping[str, str] | None = None
+) -> Plan:
     """The plan that `gearbox serve` would make of this file."""
+    variables = Variables(environment or {})
     text = yaml.safe_dump({**settings, "store": {"url": f"sqlite+aiosqlite:///{database}"}})
     policies = Policies(registry.names(), registry.validate)
     today = datetime.now(UTC).date()
-    loaded = config_file.read(text, "gearbox.yaml", Variables({}), catalog, policies, today)
-    embedders = embeddings.from_config(loaded, Variables({}), catalog)
-    return Plan(loaded.config, ladder.from_config(loaded, Variables({}), catalog), Environment(), embedders)
+    loaded = config_file.read(text, "gearbox.yaml", variables, catalog, policies, today)
+    embedders = embeddings.from_config(loaded, variables, catalog)
+    return Plan(loaded.config, ladder.from_config(loaded, variables, catalog), Environment(), embedders)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import openai
 import pytest
 from edge_server import plan_of, serving
 from loopback import Loopback
-from two_tiers import config
+from two_tiers import config, variables
 from vendor import Vendor
 
 from router.catalog import Catalog
@@ -30,7 +30,7 @@ def vendor(upstream):
 def gearbox(upstream, tmp_path_factory):
     _, url = upstream
     database = tmp_path_factory.mktemp("endpoints") / "gearbox.db"
-    with serving(plan_of(config(url), database, Catalog.load()), database) as running:
+    with serving(plan_of(config(url), database, Catalog.load(), variables(url)), database) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import openai
 import pytest
 from edge_server import plan_of, serving
-from two_tiers import config
+from two_tiers import config, variables
 from vendor import Failure
 
 from router.catalog import Catalog
@@ -76,7 +76,7 @@ def remote(upstream, vendor, tmp_path):
         embedding = {"model": "embed-1", "api_base": f"{url}/v1", "api_key": "sk-embed", "input_usd_per_mtok": usd}
         told = {key: value for key, value in embedding.items() if value is not None}
         database = tmp_path / "gearbox.db"
-        return serving(plan_of({**config(url), "embedding": told}, database, Catalog.load()), database)
+        return serving(plan_of({**config(url), "embedding": told}, database, Catalog.load(), variables(url)), database)
 
     return start
 
@@ -138,7 +138,7 @@ def several(upstream, tmp_path):
     ]
     database = tmp_path / "gearbox.db"
     told = {"embeddings": [{**each, "api_base": f"{url}/v1"} for each in named]}
-    with serving(plan_of({**config(url), **told}, database, Catalog.load()), database) as running:
+    with serving(plan_of({**config(url), **told}, database, Catalog.load(), variables(url)), database) as running:
         yield running
 
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import httpx
 import pytest
 from edge_server import plan_of, serving
-from fidelity_table import GEMINI, KINDS, OPENAI, TABLE
+from fidelity_table import GEMINI, KINDS, OPENAI, TABLE, VERTEX
 from loopback import Loopback
-from two_tiers import MODELS, config
+from two_tiers import MODELS, config, variables
 from vendor import Vendor
 
 from router.catalog import Catalog
@@ -32,7 +32,9 @@ def servers(vendor, tmp_path_factory):
         found = {}
         for place, kind in enumerate(KINDS):
             database = tmp_path_factory.mktemp("fidelity") / f"{place}.db"
-            running = stack.enter_context(serving(plan_of(config(upstream.url, kind), database, catalog), database))
+            running = stack.enter_context(
+                serving(plan_of(config(upstream.url, kind), database, catalog, variables(upstream.url)), database)
+            )
             client = stack.enter_context(httpx.Client(base_url=running.url, timeout=20))
             found[kind] = running, client
         yield found
@@ -81,6 +83,7 @@ def test_the_cell_is_what_happens(servers, vendor, row, kind, place):
         assert vendor.requests == []
         return
     assert reply.status_code == 200, reply.text
+    assert not stream or '"error"' not in reply.text, reply.text
     sent = vendor.asked[-1]
     model = MODELS[kind][1][1 if escalated else 0].partition("/")[2]
     assert model in (sent.body.get("model") or sent.path)
@@ -136,7 +139,7 @@ def test_a_tool_call_comes_back_in_openais_shape(servers, vendor, kind, stream):
 def test_usage_details_come_through(servers, vendor, kind):
     _, client = servers[kind]
     usage = ask(client, vendor, {}, stream=False, escalated=False).json()["usage"]
-    assert usage["prompt_tokens_details"]["cached_tokens"] == (6 if kind == GEMINI else 5)
+    assert usage["prompt_tokens_details"]["cached_tokens"] == (6 if kind in {GEMINI, VERTEX} else 5)
     assert usage["cost"] > 0
 
 

@@ -1,7 +1,8 @@
 """A vendor that records what it is sent, and answers in the dialect of the path it is asked at.
 
-It speaks OpenAI's chat completions and embeddings, Anthropic's Messages and Gemini's generateContent, whole and as
-streams. A judge (known by our own prompt) says no to whatever the model "small" said, yes to everything else.
+It speaks OpenAI's chat completions and embeddings, Azure's deployments, Anthropic's Messages, Gemini's generateContent
+(Vertex's, too, and the token endpoint before it) and Bedrock's Converse, whole and as streams. A judge (known by our
+own prompt) says no to whatever the model "small" said, yes to everything else.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from vendor_bedrock import converse, converse_frames
 
 JUDGE = "You check answers."
 TEXT = "Hello, world"
+#: What a service account's assertion is exchanged for.
+TOKEN = "ya29.made-for-tests"
 
 
 @dataclass
@@ -26,6 +30,9 @@ class Recorded:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    query: dict[str, str] = field(default_factory=dict)
+    raw_path: str = ""
+    raw: bytes = b""
 
     @property
     def judging(self) -> bool:
@@ -44,10 +51,13 @@ class Vendor:
     """What it was sent, and what it does next."""
 
     requests: list[Recorded] = field(default_factory=list)
+    granted: str = ""
+    token_status: int = 200
     text: str = TEXT
     tool: tuple[str, dict[str, Any]] | None = None
     failure: Failure | None = None
     raw: bytes | None = None
+    frames: list[bytes] | None = None
     cut: bool = False
     delay_s: float = 0.0
     verdict: str = "no"
@@ -67,38 +77,60 @@ class Vendor:
 
     def reset(self) -> None:
         fresh = Vendor()
-        for name in ("text", "tool", "failure", "raw", "cut", "delay_s", "verdict", "extra"):
+        for name in ("text", "tool", "failure", "raw", "frames", "cut", "delay_s", "verdict", "extra", "token_status"):
             setattr(self, name, getattr(fresh, name))
         self.requests.clear()
 
     async def _answer(self, http) -> Response:
         raw = await http.body()
+        if http.url.path == "/token":
+            return self._token(raw)
         body = json.loads(raw) if raw else {}
-        self.requests.append(Recorded(http.url.path, dict(http.headers), body))
+        raw_path = http.scope["raw_path"].decode()
+        self.requests.append(Recorded(http.url.path, dict(http.headers), body, dict(http.query_params), raw_path, raw))
         await asyncio.sleep(self.delay_s)
         if self.failure is not None:
             return JSONResponse(self.failure.body, self.failure.status, self.failure.headers)
         if self.raw is not None:
             return Response(self.raw, 200, media_type="application/json")
-        path = http.url.path
-        if path.endswith("/messages"):
-            return self._told(body.get("stream"), anthropic(self, body), anthropic_events(self, body))
-        if "enerateContent" in path:
-            return self._told("stream" in path, gemini(self, body), gemini_events(self, body))
-        if path.endswith("/embeddings"):
-            return JSONResponse(embeddings(body))
-        return self._told(body.get("stream"), openai(self, body), openai_events(self, body))
+        return self._dialect(http.url.path, body)
+
+    def _dialect(self, path: str, body: dict[str, Any]) -> Response:
+        """The answer, in the dialect of the path."""
+        streamed = bool(body.get("stream"))
+        if path.endswith(("/messages", ":rawPredict", ":streamRawPredict")):
+            reply = self._told(streamed, anthropic(self, body), anthropic_events(self, body))
+        elif "enerateContent" in path:
+            reply = self._told("stream" in path, gemini(self, body), gemini_events(self, body))
+        elif path.endswith("/embeddings"):
+            reply = JSONResponse(embeddings(body))
+        elif path.endswith("/converse-stream"):
+            reply = self._pieces(self.frames or converse_frames(self, body), "application/vnd.amazon.eventstream")
+        elif path.endswith("/converse"):
+            reply = JSONResponse(converse(self, body))
+        elif "/openai/deployments/" in path:
+            reply = self._told(streamed, *azure(openai(self, body), openai_events(self, body)))
+        else:
+            reply = self._told(streamed, openai(self, body), openai_events(self, body))
+        return reply
 
     def _told(self, stream: bool, whole: dict[str, Any], events: list[str]) -> Response:
-        if not stream:
-            return JSONResponse(whole)
+        return self._pieces(events, "text/event-stream") if stream else JSONResponse(whole)
 
+    def _pieces(self, events: list[Any], media_type: str) -> Response:
         async def pieces():
             for event in events[: 3 if self.cut else None]:
                 yield event
                 await asyncio.sleep(0)
 
-        return StreamingResponse(pieces(), media_type="text/event-stream")
+        return StreamingResponse(pieces(), media_type=media_type)
+
+    def _token(self, raw: bytes) -> Response:
+        """Google's OAuth endpoint: a signed assertion for a token."""
+        self.granted = raw.decode()
+        if self.token_status != 200:
+            return JSONResponse({"error": "invalid_grant", "error_description": "no such account"}, self.token_status)
+        return JSONResponse({"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"})
 
     def said(self, body: dict[str, Any]) -> tuple[str, tuple[str, dict[str, Any]] | None]:
         """(text, tool call) for this request; a judge's verdict where it is asked for one."""
@@ -120,7 +152,7 @@ def anthropic(vendor: Vendor, body: dict[str, Any]) -> dict[str, Any]:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": f"{body['model']}-dated",
+        "model": f"{body.get('model', 'claude')}-dated",
         "content": content,
         "stop_reason": "tool_use" if tool else "end_turn",
         "stop_sequence": None,
@@ -244,6 +276,16 @@ def openai_events(vendor: Vendor, body: dict[str, Any]) -> list[str]:
 
 def _halves(text: str) -> list[str]:
     return [text[:5], text[5:]]
+
+
+def azure(whole: dict[str, Any], events: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The same with what Azure adds: filters beside each choice, and before a stream's first one."""
+    passed = {"hate": {"filtered": False, "severity": "safe"}}
+    choices = [{**choice, "content_filter_results": passed} for choice in whole["choices"]]
+    prompt = [{"prompt_index": 0, "content_filter_results": passed}]
+    shared = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+    first = {**shared, "prompt_filter_results": prompt}
+    return {**whole, "choices": choices, "prompt_filter_results": prompt}, [f"data: {json.dumps(first)}\n\n", *events]
 
 
 def embeddings(body: dict[str, Any]) -> dict[str, Any]:
