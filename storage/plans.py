@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from router.domain import Caller
-from storage.history import retention, statements
+from storage.history import pgvector, retention, statements
 from storage.history.feed import filled, following
 from storage.reports import spend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Executable
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,6 +64,33 @@ def questions() -> Iterator[Question]:
     yield Question("sum: everyone's day", spend.by_day(*day), ("ix_inference_spend", *by_time))
     yield Question("retention: old rows", retention.oldest(END - timedelta(days=400), 200), ("ix_inference_spend",))
     yield Question("retention: old text", retention.oldest_text(month[0], 200), ("ix_inference_text",))
+
+
+def nearest(model: str, dimensions: int) -> Iterator[Question]:
+    """The search on the request's path in the index that replicas share, for a team's and for everybody's questions."""
+    table = pgvector.table_of(model, dimensions)
+    near = "[" + ",".join(f"{(7 * place) % 13 - 6}" for place in range(dimensions)) + "]"
+    for scope in ("team-3", "everyone"):
+        statement = pgvector.nearest(table).bindparams(scope=scope, near=near, k=5)
+        yield Question(f"index: the nearest of {scope}", statement, (f"{table}_hnsw",))
+
+
+def fault_of(plan: Sequence[str], question: Question) -> str | None:
+    """What is wrong with a plan: another index than its own, or a whole table that is read."""
+    if not any(index in line for line in plan for index in question.indexes):
+        return f"NOT ANSWERED BY {question.indexes[0]}"
+    whole = [line for line in plan if "Seq Scan" in line or (line.startswith("SCAN") and "INDEX" not in line)]
+    return f"READS A WHOLE TABLE: {whole[0].strip()}" if whole else None
+
+
+def vectors_of(table: str, dimensions: int) -> str:
+    """Random vectors for the index that replicas share: half of them everybody's, half in twenty teams."""
+    one = f"CAST(ARRAY(SELECT random() - 0.5 + 0 * n FROM generate_series(1, {dimensions})) AS vector)"  # noqa: S608
+    return (
+        f"INSERT INTO {table} (scope, id, vector, labels) SELECT "  # noqa: S608 - our own name
+        f"CASE WHEN n % 2 = 0 THEN 'everyone' ELSE 'team-' || n % {TEAMS} END, 'r-' || n, {one}, "
+        """'{"model": 1.0}' FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS s(n)"""
+    )
 
 
 async def explained(connection: AsyncConnection, statement: Executable, *, analyze: bool = False) -> list[str]:

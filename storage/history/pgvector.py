@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from sqlalchemy import TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from router.ports import StoredQuestion
@@ -61,7 +62,7 @@ class PgvectorNeighbours:
         if engine.dialect.name != "postgresql":
             raise ConfigError("index.kind: pgvector needs a PostgreSQL in store.url; write `index: {kind: faiss}`")
         self._engine = engine
-        self._table = f"neighbour_{hashlib.sha256(model.encode()).hexdigest()[:12]}_{dimensions}"
+        self._table = table_of(model, dimensions)
         self._prepared = False
         self._dimensions = dimensions
         self._clock = clock
@@ -96,11 +97,7 @@ class PgvectorNeighbours:
         vector = checked(vector, self._dimensions)
         if k <= 0:
             return ()
-        statement = text(
-            f"SELECT id, CAST(vector AS text) AS vector, CAST(labels AS text) AS labels, row FROM {self._table} "  # noqa: S608 - our own name
-            f"WHERE scope = :scope ORDER BY vector <=> CAST(:near AS vector), row LIMIT :k"
-        )
-        rows = await self._quick(statement, {"scope": scope, "near": _written(vector), "k": k})
+        rows = await self._quick(nearest(self._table), {"scope": scope, "near": written(vector), "k": k})
         if not rows:
             return ()
         kept = np.array([orjson.loads(row["vector"]) for row in rows], dtype=np.float32)
@@ -181,7 +178,7 @@ class PgvectorNeighbours:
             "ON CONFLICT (scope, id) DO UPDATE SET labels = excluded.labels WHERE kept.labels <> excluded.labels"
         )
         values = [
-            {"id": id_, "scope": scope, "vector": _written(vector), "labels": _json(labels)}
+            {"id": id_, "scope": scope, "vector": written(vector), "labels": _json(labels)}
             for id_, vector, labels, scope in sorted(rows, key=lambda row: (row[3], row[0]))  # no deadlock with others
         ]
         await self._do(statement, values)
@@ -216,6 +213,19 @@ class PgvectorNeighbours:
                 return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
 
+def table_of(model: str, dimensions: int) -> str:
+    """The name of an embedding model's table."""
+    return f"neighbour_{hashlib.sha256(model.encode()).hexdigest()[:12]}_{dimensions}"
+
+
+def nearest(table: str) -> TextClause:
+    """The k nearest of a scope; `near` as `written`."""
+    return text(
+        f"SELECT id, CAST(vector AS text) AS vector, CAST(labels AS text) AS labels, row FROM {table} "  # noqa: S608 - our own name
+        f"WHERE scope = :scope ORDER BY vector <=> CAST(:near AS vector), row LIMIT :k"
+    )
+
+
 async def _extension(connection: AsyncConnection) -> None:
     try:
         await connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
@@ -240,7 +250,7 @@ def _tables(table: str, dimensions: int) -> tuple[str, ...]:
     )
 
 
-def _written(vector: NDArray[np.float32]) -> str:
+def written(vector: NDArray[np.float32]) -> str:
     """A vector as pgvector reads it."""
     return "[" + ",".join(map(repr, vector.tolist())) + "]"
 
