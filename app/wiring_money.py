@@ -13,21 +13,24 @@ import structlog
 from app.config.digest import digest
 from app.edge.auth import KeyRing, static_caller
 from app.edge.sharing import SharedRuns
+from app.store import patience_s
 from cascade.cached import ResponseCache
 from router.budgets import BudgetTerms, Period, Scope
 from router.errors import ConfigError, StoreUnavailable
 from router.pricing import usd_to_nanousd
-from storage.engine import create_engine
+from storage.engine import create_engine, sqlite_file
 from storage.money.bank_redis import RedisBank
 from storage.money.bank_sql import SqlBank
 from storage.money.keys import SqlDirectory
 from storage.money.ledger import LeasedLedger, LedgerSettings
 from storage.money.ledger_failover import FailoverLedger
 from storage.money.limits import MemoryLimiter, RedisLimiter
+from storage.money.limits_sql import SqlLimiter
 from storage.money.store_id import store_id
 from storage.money.workers import SqlWorkers
 from storage.sharing.cache import MemoryCache, RedisCache
 from storage.sharing.joins import MemoryJoins, RedisJoins
+from storage.sharing.joins_sql import SqlJoins
 from storage.sharing.redis_away import MODE
 
 if TYPE_CHECKING:
@@ -79,7 +82,7 @@ async def open_money(plan: Plan, stack: AsyncExitStack, metrics: Metrics) -> Mon
     stack.push_async_callback(keys.aclose)
     ledger = await _ledger(config, bank, worker, link)
     stack.push_async_callback(ledger.aclose)
-    limiter, joins, cache = _shared(config, link)
+    limiter, joins, cache = _shared(plan, bank, link)
     if link is not None:
         watching = asyncio.create_task(_watch(link, metrics), name="gearbox-redis")
         stack.push_async_callback(_ended, watching)
@@ -88,7 +91,7 @@ async def open_money(plan: Plan, stack: AsyncExitStack, metrics: Metrics) -> Mon
         directory=directory,
         bank=bank,
         ledger=ledger,
-        shared=SharedRuns(limiter, joins, plan.ladder.tiers, across=link is not None),
+        shared=SharedRuns(limiter, joins, plan.ladder.tiers),
         cache=_response_cache(plan, cache),
         notes=lambda: {"redis": MODE} if link is not None and link.away else {},
     )
@@ -140,11 +143,19 @@ async def _ledger(config: Config, bank: SqlBank, worker: str, link: RedisLink | 
     return FailoverLedger(LeasedLedger(pool, worker, settings), LeasedLedger(bank, f"{worker}:sql", settings))
 
 
-def _shared(config: Config, link: RedisLink | None) -> tuple[Limiter, Joins, Cache]:
-    limiter, joins = MemoryLimiter(), MemoryJoins()
+def _shared(plan: Plan, bank: SqlBank, link: RedisLink | None) -> tuple[Limiter, Joins, Cache]:
+    """Through Redis; without it, or while it is away, through SQL; while that is away, too, each worker by itself."""
+    patience = patience_s(plan.config.store)
+    joins: Joins = SqlJoins(bank.engine, MemoryJoins(), patience)
+    limiter: Limiter = MemoryLimiter() if _single(plan) else SqlLimiter(bank.engine, MemoryLimiter(), patience)
     if link is None:
-        return limiter, joins, MemoryCache(int(config.cache.max_mb * _MB))
+        return limiter, joins, MemoryCache(int(plan.config.cache.max_mb * _MB))
     return RedisLimiter(link, limiter), RedisJoins(link, joins), RedisCache(link)
+
+
+def _single(plan: Plan) -> bool:
+    """Whether this process expects to be alone on its store; it may then count in memory what others cannot see."""
+    return plan.environment.workers == 0 and sqlite_file(plan.config.store.url.get_secret_value()) is not None
 
 
 def _response_cache(plan: Plan, cache: Cache) -> ResponseCache | None:
@@ -178,7 +189,7 @@ class _Newcomer:
         peers = await workers.enter(self.worker, agreed(self.plan))
         try:
             _check_agreement(self.plan, peers)
-            if peers and self.link is None:
+            if peers and self.link is None and _single(self.plan):
                 await _check_alone(self.plan, self.directory, peers)
         except ConfigError:
             await workers.leave(self.worker)
@@ -238,16 +249,15 @@ def _check_agreement(plan: Plan, peers: Sequence[Peer]) -> None:
 
 
 async def _check_alone(plan: Plan, directory: SqlDirectory, peers: Sequence[Peer]) -> None:
-    """Without Redis budgets are right through SQL; rate limits would be each worker's own, several times as many."""
+    """This process counts rates in memory, and so does the other: each key would be let in several times as often."""
     callers = [static_caller(key, place) for place, key in enumerate(plan.config.keys, start=1)]
     limited = [caller.key_id for caller in callers if caller.limits.any]
     limited += [record.id for record in await directory.all() if record.limits.any and record.revoked_at is None]
     if limited:
         raise ConfigError(
-            f"{len(peers) + 1} workers share this store and keys have rate limits ({', '.join(limited[:3])}): that "
-            "needs redis: {url: redis://...}, or else each worker would allow the whole limit"
+            f"{len(peers) + 1} workers share this store and keys have rate limits ({', '.join(limited[:3])}): each "
+            "would allow them in full: start them as one, gearbox serve --workers 2, or use redis: {url: redis://...}"
         )
-    _log.warning("several workers without redis: idempotency, joins and the response cache are each worker's own")
 
 
 async def _watch(link: RedisLink, metrics: Metrics) -> None:

@@ -1,6 +1,7 @@
 """The tables: one row per request (`inference`), one per call (`attempt`), one per `label`, one per `tag`.
 
-And one per journalled addition that has been made (`applied`), so that it is made once.
+And one per journalled addition that has been made (`applied`), so that it is made once, and one per run that others may
+join (`claim`).
 
 The law of this file: it names columns, types, keys and indexes, and nothing else; no statement is built here and no
 connection is opened. Columns ending in `_nanousd` are integers in nano-dollars, in `_s` seconds, times are UTC. A
@@ -178,6 +179,16 @@ applied = Table(
     metadata,
     Column("op", Text, primary_key=True, comment="the journal's id of an addition that must not be made twice"),
     Column("created_at", UtcTime, nullable=False),
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("id", Text, primary_key=True, comment="digest of caller and key"),
+    Column("body", Text, nullable=False, comment="digest of the request"),
+    Column("owner", Text, nullable=False, comment="the request that runs it"),
+    Column("answer", LargeBinary, comment="what a joining client is told; NULL: it runs"),
+    Column("expires_at", UtcTime, nullable=False, index=True),
 )
 
 # Sums of money by key or team over any span of days are answered from these indexes alone.

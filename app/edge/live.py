@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
+from app.edge.deserted import LEFT_KEPT_S
 from app.edge.joining import fingerprint, idempotency_key, other_body, retry_key
 from app.edge.sharing import Alone
 from cascade.brake import Brake
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from app.edge.sharing import Shared
     from cascade.engine import Engine
     from router.domain import Outcome, Request
-
-#: How long the answer of a run whose client has left waits for that client's next try.
-LEFT_KEPT_S = 60.0
-
 
 _log = structlog.get_logger("gearbox.late")
 
@@ -159,7 +156,7 @@ class Desk:
         if leader is not None:
             run.request = replace(request, id=leader.request.id)
             run.follow(leader)
-            run.task = asyncio.create_task(_joined(leader))
+            run.task = asyncio.create_task(self._joined(leader))
         else:
             run.task = asyncio.create_task(self._serve(run, body))
             self._remember(run, body)
@@ -224,6 +221,11 @@ class Desk:
                 return outcome
             return turn.answered
 
+    async def _joined(self, leader: LiveRun) -> Outcome:
+        if leader.left:
+            await self._shared.met(leader.request.id)
+        return replace(await leader.outcome(), cache=JOINED)
+
     def _leader(self, request: Request, body: str) -> LiveRun | None:
         """The run in this process that this request joins."""
         key = idempotency_key(request)
@@ -277,10 +279,6 @@ class Desk:
 
 def _may_join(request: Request) -> bool:
     return request.wishes.idempotency_key is not None or request.wishes.retry_count > 0
-
-
-async def _joined(leader: LiveRun) -> Outcome:
-    return replace(await leader.outcome(), cache=JOINED)
 
 
 def _seen(task: asyncio.Task[Outcome]) -> None:

@@ -5,17 +5,14 @@ The law of this file: a request is let in once, joined or run once, and whatever
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
-from app.edge.joining import idempotency_key, other_body, retry_key
-from cascade.keep import joined, pack
+from app.edge.claims import Claims
+from app.edge.deserted import LEFT_KEPT_S, Deserted
+from app.edge.joining import idempotency_key
 from cascade.quotes import Size
-from router.ports import ClaimState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,11 +21,9 @@ if TYPE_CHECKING:
     from router.domain import Outcome, Request, Tier
     from router.ports import Joins, Limiter
 
-_log = structlog.get_logger("gearbox.joins")
-
-#: Seconds: how long an answer stays for its idempotency key; after how much silence a runner counts as dead; how often
-#: a waiting worker looks; how long a deserted run's answer waits for its client's next try.
-KEPT_S, CLAIM_S, LOOK_S, LEFT_KEPT_S = 86_400.0, 15.0, 0.1, 60.0
+#: How long an answer stays for its idempotency key, in seconds. Where nothing of a request is to be kept, it stays for
+#: those who may be waiting for it already.
+KEPT_S = 86_400.0
 
 
 class Turn(Protocol):
@@ -56,6 +51,9 @@ class Shared(Protocol):
     def deserted(self, request: Request, body: str, outcome: Callable[[], Awaitable[Outcome]]) -> None:
         """Its client has gone: a next try on another worker may have the outcome."""
 
+    async def met(self, run_id: str) -> None:
+        """A next try in this process has it: no other one may."""
+
 
 @dataclass(slots=True)
 class _Turn:
@@ -77,19 +75,23 @@ class Alone:
     def deserted(self, request: Request, body: str, outcome: Callable[[], Awaitable[Outcome]]) -> None:
         """Nobody else is there."""
 
+    async def met(self, run_id: str) -> None:
+        """Nobody else is there."""
 
-@dataclass(slots=True)
+
 class SharedRuns:
     """See `Shared`.
 
-    `across`: whether other workers take part, so that runs deserted here may be looked for there.
+    Args:
+        limiter: of keys.
+        joins: across workers.
+        ladder: all tiers.
     """
 
-    limiter: Limiter
-    joins: Joins
-    ladder: Sequence[Tier]
-    across: bool
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    def __init__(self, limiter: Limiter, joins: Joins, ladder: Sequence[Tier]) -> None:
+        self._limiter = limiter
+        self._claims = Claims(joins, ladder)
+        self._deserted = Deserted(self._claims)
 
     @asynccontextmanager
     async def turn(self, request: Request, body: str) -> AsyncIterator[Turn]:
@@ -105,43 +107,26 @@ class SharedRuns:
                 if key is None:
                     yield mine
                 else:
-                    async with self._renewed(key, request.id):
+                    async with self._claims.renewed(key, request.id):
                         yield mine
         finally:
             if key is not None:
-                await self._leave_answer(key, request.id, mine.outcome, KEPT_S)
+                keep_s = KEPT_S if request.wishes.store else LEFT_KEPT_S
+                await self._claims.leave(key, request.id, mine.outcome, keep_s)
 
     def deserted(self, request: Request, body: str, outcome: Callable[[], Awaitable[Outcome]]) -> None:
         """See `Shared`."""
-        if self.across:
-            task = asyncio.create_task(self._offer(request, body, outcome))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._deserted.offer(request, body, outcome)
+
+    async def met(self, run_id: str) -> None:
+        """See `Shared`."""
+        await self._deserted.met(run_id)
 
     async def _elsewhere(self, request: Request, key: str | None, body: str) -> Outcome | None:
         """The outcome of the same request's run elsewhere; None where it is to be run here, claimed by its key."""
         if key is not None:
-            return await self._claimed(key, request, body)
-        if not (self.across and body and request.wishes.retry_count):
-            return None
-        name = retry_key(request, body)
-        found = await self._claimed(name, request, body)
-        if found is None:
-            await self.joins.drop(name, request.id)
-        return found
-
-    async def _claimed(self, key: str, request: Request, body: str) -> Outcome | None:
-        while True:
-            claim = await self.joins.claim(key, body, request.id, CLAIM_S)
-            match claim.state:
-                case ClaimState.MINE:
-                    return None
-                case ClaimState.OTHER_BODY:
-                    raise other_body()
-                case ClaimState.DONE:
-                    return joined(claim.answer or b"{}", request, self.ladder)
-                case ClaimState.RUNNING:
-                    await asyncio.sleep(LOOK_S)
+            return await self._claims.settled(key, request, body)
+        return await self._deserted.find(request, body) if body and request.wishes.retry_count else None
 
     @asynccontextmanager
     async def _limited(self, request: Request, turn: _Turn) -> AsyncIterator[None]:
@@ -151,49 +136,13 @@ class SharedRuns:
             return
         size = Size.of(request.body)
         expected = size.input_bound // 4 + (size.client_limit or 0) * size.n
-        permit = await self.limiter.admit(request.caller.key_id, limits, expected)
+        permit = await self._limiter.admit(request.caller.key_id, limits, expected)
         used = expected
         try:
             yield
             used = _used(turn.outcome, expected)
         finally:
-            await self.limiter.leave(permit, used)
-
-    @asynccontextmanager
-    async def _renewed(self, key: str, owner: str) -> AsyncIterator[None]:
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(CLAIM_S / 3)
-                await self.joins.renew(key, owner, CLAIM_S)
-
-        task = asyncio.create_task(renew())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def _offer(self, request: Request, body: str, outcome: Callable[[], Awaitable[Outcome]]) -> None:
-        """Let the next try of a client that has left find this run, wherever it arrives."""
-        key = retry_key(request, body)
-        claim = await self.joins.claim(key, body, request.id, CLAIM_S)
-        if claim.state is not ClaimState.MINE:
-            return  # another of its samples was deserted as well, and the first is enough to be found
-        ended: Outcome | None = None
-        async with self._renewed(key, request.id):
-            try:
-                ended = await outcome()
-            except Exception:  # noqa: BLE001 - the run's own task tells and logs it
-                _log.debug("a deserted run failed", request=request.id)
-        await self._leave_answer(key, request.id, ended, LEFT_KEPT_S)
-
-    async def _leave_answer(self, key: str, owner: str, outcome: Outcome | None, keep_s: float) -> None:
-        kept = None if outcome is None else pack(outcome)
-        if kept is None:
-            await self.joins.drop(key, owner)
-        else:
-            await self.joins.finish(key, owner, kept, keep_s)
+            await self._limiter.leave(permit, used)
 
 
 def _used(outcome: Outcome | None, expected: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def serve(
         return
     edge = plan.config.server
     with bind(address, number) as listener:
-        Supervisor(partial(_work, config), count, listener, edge.drain_s + edge.shutdown_s + edge.linger_s).run()
+        Supervisor(partial(_work, config, count), count, listener, edge.drain_s + edge.shutdown_s + edge.linger_s).run()
 
 
 def _plan(config: Path | None) -> tuple[Plan, Variables]:
@@ -64,10 +65,12 @@ def _plan(config: Path | None) -> tuple[Plan, Variables]:
     return plans.read(config, environment, variables), variables
 
 
-def _work(config: Path | None, listener: socket.socket, on_start: Callable[[], None]) -> None:
-    """One worker: everything is read anew, so that a rolling restart brings changes in."""
+def _work(config: Path | None, workers: int, listener: socket.socket, on_start: Callable[[], None]) -> None:
+    """One worker of several: everything is read anew, so that a rolling restart brings changes in."""
     try:
-        _run(*_plan(config), on_start, sockets=[listener])
+        plan, variables = _plan(config)
+        environment = plan.environment.model_copy(update={"workers": workers})
+        _run(replace(plan, environment=environment), variables, on_start, sockets=[listener])
     except ConfigError as error:
         sys.exit(f"gearbox: {error.message}")
 

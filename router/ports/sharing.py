@@ -65,6 +65,9 @@ class Joins(Protocol):
     async def claim(self, key: str, body: str, owner: str, ttl_s: float) -> Claim:
         """Claim a key for a body (its digest). An owner that is not heard of for `ttl_s` loses its claim."""
 
+    async def claimed(self, key: str) -> bool:
+        """Whether somebody runs it or has left an answer."""
+
     async def renew(self, key: str, owner: str, ttl_s: float) -> bool:
         """Say that the owner still runs it; False where it is not its claim any more."""
 

@@ -22,7 +22,7 @@ from sqlalchemy import delete, select, update
 from router.errors import GearboxError
 from storage.engine import writing
 from storage.faults import guard
-from storage.schema import applied, attempt, inference, label, tag
+from storage.schema import applied, attempt, claim, inference, label, tag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,7 +36,8 @@ PAUSE_S = 0.05
 #: Seconds between two rounds.
 ROUND_S = 600.0
 #: Days after which nobody can replay a journalled addition any more.
-APPLIED_DAYS = 90
+APPLIED_DAYS = 90  #: Days for which an expired claim lies there: more than any two clocks differ by.
+CLAIM_DAYS = 1 / 24
 _log = structlog.get_logger("gearbox.retention")
 
 
@@ -78,6 +79,7 @@ class Retention:
         rows = 0 if self._days is None else await self._batches(_drop_rows, self._before(self._days))
         texts = 0 if self._text_days is None else await self._batches(_drop_text, self._before(self._text_days))
         await self._batches(_drop_applied, self._before(APPLIED_DAYS))
+        await self._batches(_drop_claims, self._before(CLAIM_DAYS))
         return rows, texts
 
     async def run(self) -> None:
@@ -149,6 +151,13 @@ async def _drop_applied(connection: AsyncConnection, before: datetime, most: int
     ops = list((await connection.execute(old)).scalars())
     await connection.execute(delete(applied).where(applied.c.op.in_(ops)))
     return len(ops)
+
+
+async def _drop_claims(connection: AsyncConnection, before: datetime, most: int) -> int:
+    old = await _ids(connection, select(claim.c.id).where(claim.c.expires_at < before).limit(most))
+    # Asked again: one that was claimed anew meanwhile is another's.
+    await connection.execute(delete(claim).where(claim.c.id.in_(old), claim.c.expires_at < before))
+    return len(old)
 
 
 async def _ids(connection: AsyncConnection, statement: Select[Any]) -> list[str]:

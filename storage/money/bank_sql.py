@@ -8,23 +8,24 @@ only ever moves forward, so that a clock set back gives no second allowance.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, not_, or_, select, type_coerce, update
+from sqlalchemy import and_, case, delete, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.budgets import BudgetTerms, Period, Scope, Standing, window
 from router.errors import Refused, StoreUnavailable
+from storage.clock import database_time
 from storage.engine import writing
 from storage.faults import guard
 from storage.money.bank_memory import LEASE_TTL_S, kept_nanousd
 from storage.money.schema import budget as budgets
 from storage.money.schema import reservation as reservations
-from storage.schema import UtcTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import RowMapping as Row
@@ -143,12 +144,7 @@ class SqlBank:
     @property
     def _now(self) -> ColumnElement[datetime]:
         """The time, as an expression of the database."""
-        if self._clock is not None:
-            return bindparam(None, datetime.fromtimestamp(self._clock(), UTC), UtcTime)
-        if self.engine.dialect.name == "postgresql":
-            return type_coerce(func.clock_timestamp(), UtcTime)
-        # Six digits after the point, exactly as SQLAlchemy writes times, for SQLite compares them as text.
-        return type_coerce(func.strftime("%Y-%m-%d %H:%M:%f000", "now"), UtcTime)
+        return database_time(self.engine, self._clock)
 
     async def time(self, connection: AsyncConnection) -> datetime:
         """The database's time, or the test's."""

@@ -1,6 +1,6 @@
-"""Rate limits: token buckets per key, in this process or in Redis.
+"""Rate limits: token buckets per key, in this process or in Redis (in SQL: `limits_sql`).
 
-The law of this file: one rule, in Python and in Lua, and one contract suite over both. A bucket holds a minute's worth
+The law of this file: one rule, in Python and in Lua, and one contract suite over all. A bucket holds a minute's worth
 and fills evenly, so no minute of any alignment sees more than twice the limit, and a steady stream exactly the
 limit. A request larger than the whole bucket passes when the bucket is full, else it could never pass.
 """
@@ -38,13 +38,59 @@ class Leave:
 
 
 @dataclass(slots=True)
-class _Bucket:
+class Bucket:
+    """`level` is what is left in it at the time `at`, in seconds."""
+
     level: float
     at: float
 
     def fill(self, per_minute: int, now: float) -> None:
+        """Let in what has come since."""
         self.level = min(self.level + max(now - self.at, 0.0) * per_minute / _MINUTE_S, per_minute)
         self.at = max(now, self.at)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast one key has been: its buckets, and which of its requests run since when. The rule itself."""
+
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
+
+    def admit(self, leave: Leave, now: float) -> None:
+        """Take what a request needs; nothing is taken where any of the limits refuses.
+
+        Raises:
+            RateLimited: with the seconds after which it would fit.
+        """
+        limits = leave.limits
+        wanted = [("requests", limits.requests_per_minute, 1), ("tokens", limits.tokens_per_minute, leave.tokens)]
+        taken: list[tuple[Bucket, int]] = []
+        for kind, per_minute, amount in wanted:
+            if per_minute is None:
+                continue
+            bucket = self.buckets.setdefault(kind, Bucket(per_minute, now))
+            bucket.fill(per_minute, now)
+            missing = min(amount, per_minute) - bucket.level
+            if missing > 0:
+                raise too_many(kind, per_minute, missing * _MINUTE_S / per_minute)
+            taken.append((bucket, amount))
+        if limits.concurrent_requests is not None:
+            for lost in [each for each, since in self.running.items() if now - since >= LOST_S]:
+                del self.running[lost]
+            if len(self.running) >= limits.concurrent_requests:
+                raise too_many("concurrent", limits.concurrent_requests, 1.0)
+            self.running[leave.id] = now
+        for bucket, amount in taken:
+            bucket.level -= amount
+
+    def leave(self, leave: Leave, tokens: int, now: float) -> None:
+        """A request is over; so many tokens it really used."""
+        self.running.pop(leave.id, None)
+        bucket = self.buckets.get("tokens")
+        if bucket is not None and leave.limits.tokens_per_minute is not None:
+            bucket.fill(leave.limits.tokens_per_minute, now)
+            bucket.level -= tokens - leave.tokens
 
 
 class MemoryLimiter:
@@ -56,44 +102,19 @@ class MemoryLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
-        self._open: dict[str, dict[str, float]] = {}
+        self._paces: dict[str, Pace] = {}
 
     async def admit(self, key_id: str, limits: RateLimits, tokens: int) -> Permit:
-        """See `Limiter`; nothing is taken where any of the limits refuses."""
-        now = self._clock()
-        wanted = [("requests", limits.requests_per_minute, 1), ("tokens", limits.tokens_per_minute, tokens)]
-        taken: list[tuple[_Bucket, int]] = []
-        for kind, per_minute, amount in wanted:
-            if per_minute is None:
-                continue
-            bucket = self._buckets.setdefault((key_id, kind), _Bucket(per_minute, now))
-            bucket.fill(per_minute, now)
-            missing = min(amount, per_minute) - bucket.level
-            if missing > 0:
-                raise too_many(kind, per_minute, missing * _MINUTE_S / per_minute)
-            taken.append((bucket, amount))
+        """See `Limiter`."""
         leave = Leave(key_id, limits, tokens)
-        if limits.concurrent_requests is not None:
-            running = self._open.setdefault(key_id, {})
-            for lost in [each for each, since in running.items() if now - since >= LOST_S]:
-                del running[lost]
-            if len(running) >= limits.concurrent_requests:
-                raise too_many("concurrent", limits.concurrent_requests, 1.0)
-            running[leave.id] = now
-        for bucket, amount in taken:
-            bucket.level -= amount
+        self._paces.setdefault(key_id, Pace()).admit(leave, self._clock())
         return leave
 
     async def leave(self, permit: Permit, tokens: int) -> None:
         """See `Limiter`."""
         if not isinstance(permit, Leave):
             raise TypeError("this permit was given by another limiter")
-        self._open.get(permit.key_id, {}).pop(permit.id, None)
-        bucket = self._buckets.get((permit.key_id, "tokens"))
-        if bucket is not None and permit.limits.tokens_per_minute is not None:
-            bucket.fill(permit.limits.tokens_per_minute, self._clock())
-            bucket.level -= tokens - permit.tokens
+        self._paces.setdefault(permit.key_id, Pace()).leave(permit, tokens, self._clock())
 
 
 # keys: requests, tokens, open; arguments: now ('' = Redis's), per minute (or ''), tokens per minute, tokens,
@@ -170,7 +191,7 @@ class RedisLimiter:
                 _ADMIT, self._keys(key_id, "requests", "tokens", "open"), [now, *arguments, leave.id, LOST_S]
             )
         except RedisAway:
-            return _Instead(await self._instead.admit(key_id, limits, tokens))
+            return Instead(await self._instead.admit(key_id, limits, tokens))
         if refused:
             kind = refused[0].decode()
             limit = {
@@ -183,7 +204,7 @@ class RedisLimiter:
 
     async def leave(self, permit: Permit, tokens: int) -> None:
         """See `Limiter`."""
-        if isinstance(permit, _Instead):
+        if isinstance(permit, Instead):
             await self._instead.leave(permit.permit, tokens)
             return
         if not isinstance(permit, Leave):
@@ -199,13 +220,14 @@ class RedisLimiter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Instead:
+class Instead:
     """A permit of the process's own limiter."""
 
     permit: Permit
 
     @property
     def key_id(self) -> str:
+        """See `Permit`."""
         return self.permit.key_id
 
 

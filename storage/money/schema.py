@@ -1,4 +1,4 @@
-"""The tables of keys and money: `api_key`, `budget`, `reservation`, `worker`, `revision`.
+"""The tables of keys and money: `api_key`, `budget`, `reservation`, `worker`, `revision`, `rate`.
 
 The law of this file: as `schema`: names, types, keys and indexes, and nothing else. It shares `schema`'s metadata.
 """
@@ -75,4 +75,11 @@ revision = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("number", BigInteger, nullable=False, comment="grows with every change, so that caches know they are old"),
+)
+
+rate = Table(
+    "rate",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("pace", Json, nullable=False, comment="its buckets and running requests, as `limits.Pace`"),
 )

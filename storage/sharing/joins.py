@@ -1,4 +1,4 @@
-"""Who runs what, and the answers left for those who come later: in this process, or in Redis.
+"""Who runs what, and the answers left for those who come later: in this process, or in Redis (in SQL: `joins_sql`).
 
 The law of this file: keys, digests, owners and bytes; each operation atomic, one rule in Python and in Lua.
 """
@@ -51,6 +51,11 @@ class MemoryJoins:
         if entry.body != body:
             return Claim(ClaimState.OTHER_BODY)
         return Claim(ClaimState.RUNNING) if entry.answer is None else Claim(ClaimState.DONE, entry.answer)
+
+    async def claimed(self, key: str) -> bool:
+        """See `Joins`."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.until > self._clock()
 
     async def renew(self, key: str, owner: str, ttl_s: float) -> bool:
         """See `Joins`."""
@@ -116,10 +121,7 @@ return 1
 
 
 class RedisJoins:
-    """See `Joins`; for all workers on one Redis, and by `instead` while it is away.
-
-    While Redis is away a repeat that reaches another worker runs again; that is said in `redis_link.MODE`.
-    """
+    """See `Joins`; for all workers on one Redis, and by `instead` while it is away: `redis_away.MODE` says so."""
 
     def __init__(self, link: RedisLink, instead: Joins) -> None:
         self._link = link
@@ -132,6 +134,14 @@ class RedisJoins:
         except RedisAway:
             return await self._instead.claim(key, body, owner, ttl_s)
         return Claim(ClaimState(answer[0].decode()), answer[1] if len(answer) > 1 else None)
+
+    async def claimed(self, key: str) -> bool:
+        """See `Joins`."""
+        try:
+            name = self._link.key(f"join:{key}")
+            return bool(await self._link.ask(lambda: self._link.redis.exists(name)))
+        except RedisAway:
+            return await self._instead.claimed(key)
 
     async def renew(self, key: str, owner: str, ttl_s: float) -> bool:
         """See `Joins`."""

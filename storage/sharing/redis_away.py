@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.errors import StoreUnavailable
 
-MODE = "redis is away: limits, cache and joins are this process's own, budgets go through SQL"
+MODE = "redis is away: budgets, limits and joins go through SQL, nothing is cached"
 
 
 class RedisAway(StoreUnavailable):

@@ -6,6 +6,7 @@ Prints its port, then serves. A file `broken` beside the database keeps new work
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def work(database, listener, on_start):
     patient = config(server=EDGE, timeouts={"first_token_s": 30, "total_s": 30})
     plan = plan_of(patient, database, Catalog.load())
     assert plan.environment == Environment()
+    plan = replace(plan, environment=Environment(workers=int(sys.argv[2])))
     configure("error", "console")  # nobody reads our standard output, and a full pipe would stop us
     lifecycle = Lifecycle()
     app = create_app(partial(open_services, plan, embedder=WordEmbedder()), lifecycle)

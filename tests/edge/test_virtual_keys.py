@@ -243,7 +243,7 @@ def test_two_servers_with_other_prices_do_not_share_a_ledger_silently(serve, cat
 def test_two_servers_without_redis_do_not_each_allow_the_whole_rate_limit(serve, catalog):
     limited = settings(keys=[{"key": "static", "limits": {"requests_per_minute": 1}}])
     gearbox = serve(keys=limited["keys"])
-    with pytest.raises(ConfigError, match=r"2 workers share this store .*redis"):
+    with pytest.raises(ConfigError, match=r"2 workers share this store .*--workers 2.*redis"):
         asyncio.run(started(plan_of(limited, gearbox.database, catalog)))
 
 

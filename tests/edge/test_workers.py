@@ -43,8 +43,9 @@ class Workers:
         except httpx.TransportError:
             return None
 
-    def ask(self, **more):
-        return httpx.post(f"{self.url}/v1/chat/completions", json=ASK | more, timeout=30)
+    def ask(self, idempotency_key=None, **more):
+        headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
+        return httpx.post(f"{self.url}/v1/chat/completions", json=ASK | more, headers=headers, timeout=30)
 
     @property
     def pids(self):
@@ -141,6 +142,24 @@ def test_one_worker_learns_what_another_was_told(workers):
         return len(known) >= 10 and all(known[-10:])
 
     workers.wait(all_that_answer_know)
+
+
+def test_a_repeated_idempotency_key_is_one_run_whichever_worker_it_reaches(workers):
+    asked = []
+
+    def repeat():
+        reply = workers.ask(idempotency_key="order-7")
+        asked.append((reply.json()["gearbox"]["cache"], reply.json()["gearbox"]["id"]))
+
+    before = workers.sql("SELECT count(*) FROM inference")
+    clients = [threading.Thread(target=repeat) for _ in range(12)]  # each on a connection of its own
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert sorted(cache for cache, _ in asked) == ["joined"] * 11 + ["miss"]
+    assert len({run for _, run in asked}) == 1
+    assert workers.sql("SELECT count(*) FROM inference") == before + 1
 
 
 def test_a_killed_worker_is_replaced_and_what_was_answered_is_stored(workers):

@@ -39,7 +39,7 @@ def shared_postgresql_url(postgres):
 def postgresql_url(postgres, shared_postgresql_url):
     """One database for all tests of a worker, emptied after each; a test that leaves a lock behind fails here."""
     yield shared_postgresql_url
-    tables = "inference, applied, api_key, budget, reservation, worker, revision"
+    tables = "inference, applied, claim, api_key, budget, reservation, worker, revision, rate"
     postgres.run("psql", "-c", "SET lock_timeout = '5s'", "-c", f"TRUNCATE {tables} CASCADE", "gearbox")
 
 
