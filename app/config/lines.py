@@ -22,7 +22,7 @@ Path: TypeAlias = tuple[str | int, ...]
 #: More keys and items than this come from aliases that multiply each other, not from a person.
 _MOST_LINES = 200_000
 _FLOAT_TAG = "tag:yaml.org,2002:float"
-_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+\Z")
 _NUMERAL = frozenset("+-.0123456789")
 _MERGE = "tag:yaml.org,2002:merge"
 

@@ -58,6 +58,11 @@ def test_a_configuration_is_frozen(read):
         read(BARE).config.judge.max_tokens = 5
 
 
+def test_a_key_that_only_begins_like_a_number_is_a_text(read):
+    config = read(f"{BARE}master_key: 4e58c9a4f3b427289605d1bda39ea0a5\n").config
+    assert config.master_key.get_secret_value() == "4e58c9a4f3b427289605d1bda39ea0a5"
+
+
 def test_anchors_and_merge_keys_are_plain_yaml(read):
     text = "tiers:\n  - &a {name: a, deployments: [{model: simulated/small}]}\n  - {<<: *a, name: b}\n"
     assert [tier.name for tier in read(text).config.tiers] == ["a", "b"]
