@@ -103,7 +103,12 @@ class JournalledHistory:
     @property
     def backlog(self) -> int:
         """How many outcomes are not in the database: queued, journalled and held."""
-        return self.store.backlog + self._journal.pending + len(self._held)
+        return self.store.backlog + self._waiting
+
+    @property
+    def _waiting(self) -> int:
+        """How many outcomes only a replay will bring to the database; what is merely queued is on its way."""
+        return self._journal.pending + len(self._held)
 
     @property
     def away(self) -> bool:
@@ -134,7 +139,7 @@ class JournalledHistory:
         """
         self._check_open()
         entry = LateCost(uuid.uuid4().hex, id, nanousd)
-        if not self._away and not self.backlog:
+        if not self._away and not self._waiting:
             try:
                 async with asyncio.timeout(self._patience_s):
                     return await self.store.late_cost_once(entry)
@@ -155,7 +160,7 @@ class JournalledHistory:
         """
         self._check_open()
         entry = LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd)
-        if not self._away and not self.backlog:
+        if not self._away and not self._waiting:
             try:
                 async with asyncio.timeout(self._patience_s):
                     return await self.store.late_once(late, entry)

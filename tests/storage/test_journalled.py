@@ -106,6 +106,13 @@ async def test_a_late_cost_waits_behind_its_outcome_and_is_added_once(history, s
     assert (await history.decision("r-0", BLUE))["late_cost_nanousd"] == 7
 
 
+async def test_a_late_verdict_is_kept_though_other_outcomes_are_queued(history, store, monkeypatch):
+    await history.record(build_outcome("r-0"))
+    monkeypatch.setattr(type(store), "backlog", 3)
+    assert await history.late(late_of(build_outcome("r-0")))
+    assert history.notes() == {}
+
+
 async def test_a_late_verdict_that_was_stored_too_slowly_is_paid_once(history, store):
     await history.record(build_outcome("r-0"))
     late = late_of(build_outcome("r-0"))
