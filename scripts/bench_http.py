@@ -79,7 +79,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--requests", type=int, default=600)
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder, upstream() as port, gearbox(Path(folder), port) as proxy:
+    with tempfile.TemporaryDirectory() as folder, upstream() as (port, _), gearbox(Path(folder), port) as (proxy, _):
         asyncio.run(compare(port, proxy, given.rounds, given.requests))
 
 
@@ -140,30 +140,30 @@ async def httpx_client(transport: httpx.AsyncBaseTransport | None = None) -> Asy
 
 
 @contextlib.contextmanager
-def upstream() -> Iterator[int]:
-    """A server that answers at once, in a process of its own."""
+def upstream() -> Iterator[tuple[int, int]]:
+    """A server that answers at once, in a process of its own: its port and process id."""
     port = free_port()
-    with process([sys.executable, "-c", UPSTREAM, str(port)], port):
-        yield port
+    with process([sys.executable, "-c", UPSTREAM, str(port)], port) as pid:
+        yield port, pid
 
 
 @contextlib.contextmanager
-def gearbox(folder: Path, upstream_port: int) -> Iterator[int]:
-    """The proxy before that upstream."""
+def gearbox(folder: Path, upstream_port: int) -> Iterator[tuple[int, int]]:
+    """The proxy before that upstream: its port and process id."""
     config, port = folder / "gearbox.yaml", free_port()
     config.write_text(CONFIG.format(port=upstream_port, folder=folder))
     command = [sys.executable, "-m", "app", "serve", "--config", str(config), "--port", str(port)]
-    with process(command, port):
-        yield port
+    with process(command, port) as pid:
+        yield port, pid
 
 
 @contextlib.contextmanager
-def process(command: list[str], port: int) -> Iterator[None]:
-    """A command that listens on a port, ended afterwards."""
+def process(command: list[str], port: int) -> Iterator[int]:
+    """A command that listens on a port, ended afterwards; its id."""
     started = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "GEARBOX_LOG_LEVEL": "error"})  # noqa: S603
     try:
         wait_for(f"http://127.0.0.1:{port}/health/ready")
-        yield
+        yield started.pid
     finally:
         started.terminate()
         started.wait(30)
