@@ -1,4 +1,7 @@
-"""README.md and the files beside it are true: its commands exist, its examples load, its names are the code's."""
+"""README.md and the files beside it are true: its names are the code's, its links lead somewhere.
+
+Its blocks of code are run by tests/docs/test_blocks.py, with those of docs/.
+"""
 
 from __future__ import annotations
 
@@ -8,110 +11,28 @@ import re
 import shlex
 import subprocess
 import tomllib
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
+from pages import blocks
 
-from app.config.environment import Variables
-from app.config.file import load
-from app.config.rules import Policies
 from app.edge.headers import _ELSEWHERE, _READERS
 from cascade.policies import registry
 from cascade.simulated.faults import FAULTS, from_body
-from router.catalog import Catalog
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCK = re.compile(
-    r"(?:<!-- not run: (?P<why>[^\n]+?) -->\n)?"
-    r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
-    re.DOTALL | re.MULTILINE,
-)
 SCRIPTS = [path for folder in ("scripts", ".ci") for path in sorted((ROOT / folder).iterdir()) if path.suffix == ""]
-#: Programs of the reader's own machine; everything else that a block calls has to be in the clone.
-READERS_OWN = frozenset({"curl", "python", "docker"})
-
-
-@dataclass(frozen=True)
-class Block:
-    kind: str
-    text: str
-    why_not_run: str | None
-    line: int
-
-    def __str__(self):
-        return f"line {self.line}"
-
-
-def blocks(*kinds):
-    for found in BLOCK.finditer(README):
-        if found["kind"] in kinds:
-            yield Block(found["kind"], found["text"], found["why"], README[: found.start("kind")].count("\n") + 1)
-
-
-def each(*kinds):
-    return pytest.mark.parametrize("block", list(blocks(*kinds)), ids=str)
-
-
-def commands(block):
-    """The words of each command, without the variables set before it."""
-    for line in block.text.replace("\\\n", " ").strip().split("\n") if "'{\n" not in block.text else [block.text]:
-        words = shlex.split(line)
-        while re.match(r"\w+=", words[0]):
-            words.pop(0)
-        yield words
 
 
 def section(title):
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def test_every_kind_of_block_is_one_that_is_checked_here():
-    assert {found["kind"] for found in BLOCK.finditer(README)} == {"bash", "console", "mermaid", "python", "yaml"}
-
-
 def test_set_up_is_two_commands():
-    assert [block.text.strip() for block in blocks("bash")][:2] == ["scripts/serve", "scripts/test"]
-
-
-@each("bash")
-def test_a_command_is_there(block):
-    for words in commands(block):
-        if words[0] in READERS_OWN:
-            continue
-        inside = words[0].removeprefix(".venv/bin/")
-        if inside != words[0]:
-            assert f"\n{inside} = " in (ROOT / "pyproject.toml").read_text()
-        else:
-            assert os.access(ROOT / words[0], os.X_OK)
-
-
-@pytest.mark.parametrize("block", [block for block in blocks("bash") if block.why_not_run is None], ids=str)
-def test_a_runnable_command_runs(block, tmp_path):
-    bare = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    for words in commands(block):
-        command = [str(ROOT / words[0]), *words[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-@each("python")
-def test_python_compiles(block):
-    compile(block.text, "README.md", "exec")
-
-
-@each("yaml")
-def test_a_configuration_loads(block, tmp_path):
-    file = tmp_path / "gearbox.yaml"
-    file.write_text(block.text)
-    variables = Variables(dict.fromkeys(re.findall(r"os\.environ/(\w+)", block.text), "a-key"))
-    policies = Policies(registry.names(), registry.validate)
-    loaded = load(file, variables, Catalog.load(), policies, datetime.now(UTC).date())
-    assert loaded.notes == ()
-    assert [tier.name for tier in loaded.config.tiers] == ["small", "medium", "large"]
+    assert [block.text.strip() for block in blocks("README.md", "bash")][:2] == ["scripts/serve", "scripts/test"]
 
 
 def test_every_request_header_is_told_and_no_other():
@@ -127,7 +48,7 @@ def test_every_fault_is_told_and_no_other():
 
 def test_the_faults_asked_for_are_ones_that_there_are():
     (body,) = (
-        json.loads(words[-1]) for block in blocks("bash") for words in commands(block) if "simulate" in words[-1]
+        json.loads(shlex.split(block.text)[-1]) for block in blocks("README.md", "bash") if '"simulate"' in block.text
     )
     assert from_body(body["simulate"], "small").name == "rate_limit"
     assert from_body(body["simulate"], "medium").times == 1
@@ -194,7 +115,7 @@ def test_every_dependency_is_pinned_and_no_address_is_named():
     assert all(re.fullmatch(r"[\w.-]+==(\d+!)?[\w.]+(; .+)?", pin) for pin in pins)
     pinned = {plain(pin) for pin in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {plain(need) for need in (*project["dependencies"], *project["optional-dependencies"]["dev"])}
+    wanted = {plain(need) for need in (*project["dependencies"], *chain(*project["optional-dependencies"].values()))}
     assert wanted
     assert wanted - pinned == set()
 

@@ -49,6 +49,16 @@ def has_settings(name: str) -> bool:
     return name in names()
 
 
+def settings_of(name: str) -> type[Any]:
+    """The dataclass of a policy's settings; KeyError for a policy without any."""
+    return _POLICIES[meaning(name)][0]
+
+
+def written(field: str) -> str:
+    """A setting's name as it is written in the configuration."""
+    return "lambda" if field == "smoothing" else field
+
+
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
     """The policy of that name.
 
