@@ -13,8 +13,8 @@ from rich.console import Console
 from app.commands.skills_show import show_profile
 from app.config import plan as plans
 from app.config.environment import Environment
-from app.wiring_models import open_caller
 from app.lab.progress import progress_bar
+from app.wiring_models import open_caller
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.profiling.build import About, build
 from cascade.profiling.critics import CriticRound
