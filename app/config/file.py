@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from app.config import lines as config_lines
-from app.config import litellm_config
+from app.config.litellm import translation
 from app.config.mistakes import did_you_mean, mistakes
 from app.config.rules import faults
 from app.config.settings import Config
@@ -62,8 +62,8 @@ def load(path: pathlib.Path, variables: Variables, catalog: Catalog, policies: P
 def read(text: str, name: str, variables: Variables, catalog: Catalog, policies: Policies, today: date) -> Loaded:
     """As `load`, from text."""
     document, notes = config_lines.parse(text, name), tuple[str, ...]()
-    if litellm_config.is_litellm(document.data):
-        document, notes = litellm_config.translate(document, variables, catalog, today)
+    if translation.is_litellm(document.data):
+        document, notes = translation.translate(document, variables, catalog, today)
     document = _with_environment(document, variables)
     config = _config(document)
     _raise(document, faults(config, policies))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.config.environment import Environment
 from app.config.file import file_text
-from app.config.import_litellm import gearbox_yaml
+from app.config.litellm.printed import gearbox_yaml
 from router.catalog import Catalog
 
 if TYPE_CHECKING:

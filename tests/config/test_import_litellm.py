@@ -11,7 +11,7 @@ from app import cli
 from app.config import file as config_file
 from app.config import ladder
 from app.config.environment import Variables
-from app.config.import_litellm import gearbox_yaml
+from app.config.litellm.printed import gearbox_yaml
 from router.errors import ConfigError
 
 FILE = """

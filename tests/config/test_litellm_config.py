@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.config import ladder
+from app.config import embeddings, ladder
 from app.config.environment import Variables
 from router.errors import ConfigError
 
@@ -93,7 +93,6 @@ def test_what_does_not_concern_routing_gets_one_warning(loaded):
 @pytest.mark.parametrize(
     "words",
     [
-        "config.yaml:13: model_list[3]: embed",
         "NOT_SET is not set",
         "the ladder, by output price: own < gpt-4o-mini < big",
         '"own" is a tier',
@@ -101,6 +100,75 @@ def test_what_does_not_concern_routing_gets_one_warning(loaded):
 )
 def test_what_was_chosen_and_left_out_is_told(loaded, words):
     assert [note for note in loaded.notes if words in note] != []
+
+
+def test_its_embedding_models_embed_for_the_same_clients(loaded, catalog):
+    (found,) = embeddings.from_config(loaded, Variables(ENV), catalog)
+    assert (found.name, found.model, found.api_base) == ("embed", "text-embedding-3-small", "https://api.openai.com/v1")
+    assert found.api_key.get_secret_value() == "sk-o"
+
+
+ONE = "model_list: [{model_name: a, litellm_params: {model: openai/gpt-5, api_key: k}}]\n"
+NOT_OURS = {
+    "spoken to through litellm": ("cohere/embed-english-v3.0", "OpenAI-compatible endpoints alone"),
+    "its key is not set": ("mistral/mistral-embed", "MISTRAL_API_KEY is not set"),
+}
+
+
+@pytest.mark.parametrize("row", NOT_OURS.values(), ids=NOT_OURS)
+def test_an_embedding_model_that_cannot_be_asked_is_left_out_and_told(read, catalog, row):
+    model, why = row
+    more = f"  - {{model_name: e, litellm_params: {{model: {model}, input_cost_per_token: 0}}}}\n"
+    loaded = read(ONE.replace(": [", ":\n  - ").replace("}}]", "}}") + more, {}, "config.yaml")
+    assert embeddings.from_config(loaded, Variables({}), catalog) == ()
+    assert [note for note in loaded.notes if "model_list[1]" in note and why in note] != []
+
+
+#: LiteLLM's words -> ours.
+PATIENCE = {
+    "tries after the first": ("litellm_settings: {num_retries: 2}", "retries", "attempts", 3),
+    "its router's word is the last": (
+        "litellm_settings: {num_retries: 2}\nrouter_settings: {num_retries: 0}",
+        "retries",
+        "attempts",
+        1,
+    ),
+    "the whole call": ("litellm_settings: {request_timeout: 90}", "timeouts", "total_s", 90),
+    "a stream's first token": ("router_settings: {stream_timeout: 7.5}", "timeouts", "first_token_s", 7.5),
+    "failures put up with": ("router_settings: {allowed_fails: 1}", "retries", "cooldown_failures", 2),
+    "the cool-down": ("router_settings: {cooldown_time: 12}", "retries", "cooldown_s", 12),
+    "our own block's word is the very last": (
+        "router_settings: {cooldown_time: 12}\ngearbox: {retries: {cooldown_s: 5}}",
+        "retries",
+        "cooldown_s",
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("row", PATIENCE.values(), ids=PATIENCE)
+def test_its_retries_and_times_are_ours(read, row):
+    text, block, key, value = row
+    loaded = read(ONE + text, {}, "config.yaml")
+    assert getattr(getattr(loaded.config, block), key) == value
+    assert [note for note in loaded.notes if "not used" in note] == []
+
+
+def test_a_time_out_of_the_wrong_kind_is_told_at_its_own_line(read):
+    with pytest.raises(ConfigError) as caught:
+        read(ONE + "router_settings:\n  timeout: soon\n", {}, "config.yaml")
+    assert caught.value.message.startswith("config.yaml:3: router_settings.timeout: ")
+
+
+def test_a_deployment_without_a_price_is_left_out_and_its_namesakes_stay(read, catalog):
+    text = """model_list:
+  - {model_name: big, litellm_params: {model: openai/gpt-5, api_key: k}}
+  - {model_name: big, litellm_params: {model: openai/my-own, api_key: k, api_base: "http://127.0.0.1:9/v1"}}
+"""
+    loaded = read(text, {}, "config.yaml")
+    (tier,) = built(loaded, catalog, {}).tiers
+    assert [deployment.model for deployment in tier.deployments] == ["openai/gpt-5"]
+    assert [note for note in loaded.notes if note.startswith("config.yaml:3") and "it has no price" in note] != []
 
 
 #: A `gearbox` block -> the tiers' names and priors, the default policy.

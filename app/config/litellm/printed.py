@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from app.config import lines as config_lines
-from app.config import litellm_config
 from app.config.environment import Variables
+from app.config.litellm import translation
 from router.endpoints import VENDORS
 from router.errors import ConfigError
 
@@ -41,9 +41,9 @@ def gearbox_yaml(text: str, name: str, variables: Variables, catalog: Catalog, t
         ConfigError: the file is not LiteLLM's, or wrong.
     """
     document = config_lines.parse(text, name)
-    if not litellm_config.is_litellm(document.data):
+    if not translation.is_litellm(document.data):
         raise ConfigError(f"{name}: this is no LiteLLM configuration: it has no model_list")
-    translated, notes = litellm_config.translate(document, _as_if_set(document.data, variables), catalog, today)
+    translated, notes = translation.translate(document, _as_if_set(document.data, variables), catalog, today)
     hidden = _Hidden(taken=set(_references(document.data)))
     data = {key: hidden.without(translated.data[key], (key,)) for key in _ordered(translated.data)}
     needed = sorted({*_references(data)})
