@@ -150,6 +150,8 @@ def _show(task: Task, found: Tuned, names: tuple[str, str], base: Mapping[str, A
         note("no settings met the goal where they were fitted: these come closest")
     elif not goal.met(found.reported):
         note("the goal was met where the settings were fitted and missed where they were not: expect the lower number")
+    for why, count in found.reported.lacking.items():
+        note(f"{count:,} of {found.reported.queries:,} cannot be evaluated where it is reported: {why}")
     console.print(f"\nFor gearbox.yaml:\n\n{config_lines(found, base)}", markup=False)
 
 

@@ -120,7 +120,10 @@ class Tuner:
         return Tuned(self._policy, best, chosen.row, default.row, len(found))
 
     def _best(self, found: Iterable[Trial]) -> Trial:
-        return min(found, key=lambda trial: self._goal.order(trial.row))
+        """The best of those that can be told: one right answer of one graded is no accuracy."""
+        trials = list(found)
+        told = [trial for trial in trials if trial.row.graded >= LEAST_GRADED]
+        return min(told or trials, key=lambda trial: self._goal.order(trial.row))
 
     def _tried(self, chosen: Stream, candidates: list[dict[str, Any]]) -> list[Trial]:
         policies = [registry.build(self._policy, {**self._base, **changed}) for changed in candidates]

@@ -36,12 +36,19 @@ def check_files(folder: Path, header: Header) -> None:
     """
     wanted = {answers_path(folder, model): model for model in header.models}
     for path, model in wanted.items():
-        if not path.is_file():
+        if not _is_file(path):
             raise Place(path, 1).fault(f"there is no such file, so {model!r} has no answers")
     for path in sorted((folder / "answers").glob(f"*{_SUFFIX}")):
         if path not in wanted:
             known = ", ".join(header.models)
             raise Place(path, 1).fault(f"these are answers of an unknown model; recording.yaml knows: {known}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # its folder may not be looked into, or the name is too long
+        raise Place(path, 1).fault(f"the file cannot be read ({error.strerror or error})") from error
 
 
 def read_answers(path: Path, header: Header, queries: Mapping[str, Query]) -> dict[str, RecordedAnswer]:

@@ -76,9 +76,9 @@ class Fields:
         return value
 
     def count(self, key: str) -> int:
-        """A whole number from 0."""
+        """A whole number from 0; nothing that is counted here comes near the largest."""
         value = self.values.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
             raise self.fault(key, "a whole number, 0 or more")
         return value
 

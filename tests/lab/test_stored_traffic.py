@@ -117,7 +117,7 @@ class TestSkills:
         assert told(*wish, copied)["rows"] == told(*wish, traffic)["rows"]
 
     def test_it_can_be_tuned_where_there_are_grades(self, told, profile, copied, monkeypatch):
-        monkeypatch.setattr(tuning, "LEAST_GRADED", 1)  # few of the 28 can be evaluated
+        monkeypatch.setattr(tuning, "LEAST_GRADED", 10)  # half of the 28 are graded on either part
         with sqlite3.connect(copied.parent / "gearbox.db") as connection:
             connection.execute(
                 "INSERT INTO label (inference_id, tier, model, correct, source, weight, given_by, note, created_at) "
@@ -125,10 +125,11 @@ class TestSkills:
                 "ON inference.id = attempt.inference_id WHERE purpose = 'generate'"
             )
         connection.close()
-        wish = ("tune", "store", "--policy", "skills", "--set", profile, "--budget", "1000", "--tries", "4", "--json")
-        found = told(*wish, "--config", copied)
+        wish = ("tune", "store", "--policy", "skills", "--budget", "1000", "--tries", "4", "--json", "--set", profile)
+        found = told(*wish, "--set", "skills.trade=1", "--config", copied)
         assert found["settings"]["profile"] in profile
-        assert found["report"]["graded"] > 0
+        assert found["fit"]["graded"] >= 10
+        assert found["report"]["graded"] >= 10, "settings that send requests where nobody was asked are not preferred"
 
 
 class TestExport:

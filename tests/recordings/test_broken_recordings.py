@@ -188,6 +188,7 @@ ROWS = [
     Row("answer grade a list", SMALL, 2, "1 or 0", answer(1, correct=[1])),
     Row("answer no tokens", SMALL, 2, "'prompt_tokens' is missing", without("answers", 1, "prompt_tokens")),
     Row("answer negative tokens", SMALL, 2, "0 or more", answer(1, prompt_tokens=-1)),
+    Row("answer impossible tokens", SMALL, 2, "0 or more", answer(1, prompt_tokens=2**64)),
     Row("answer half tokens", SMALL, 2, "whole number", answer(1, completion_tokens=1.5)),
     Row("answer negative latency", SMALL, 2, "0 or more", answer(1, latency_s=-0.1)),
     Row("answer confidence 2", SMALL, 2, "from 0 to 1", answer(1, confidence=2)),
@@ -222,6 +223,13 @@ def test_a_cut_in_a_long_file_is_found_at_its_line(tmp_path):
         list(read_objects(path))
     line = int(caught.value.message.split("line ")[1].split(":")[0])
     assert 40_000 < line < 60_000
+
+
+def test_a_name_that_no_file_can_have_is_an_error_at_its_file(tmp_path):
+    draft = Draft()
+    draft.header["models"]["x" * 300] = draft.header["models"]["small"]
+    with pytest.raises(ConfigError, match=r"x\.jsonl\.gz, line 1: the file cannot be read"):
+        load(draft.write(tmp_path / "r"))
 
 
 def test_two_models_that_would_share_a_file_are_refused(tmp_path):
