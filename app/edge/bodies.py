@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from router.errors import RequestError
+from router.nesting import MAX_DEPTH, too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Deeper nesting than this is an attack on parsers, not a request.
-MAX_DEPTH = 64
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -34,7 +33,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise RequestError(f"the request body is not valid JSON: {error}", code="invalid_json") from error
     if not isinstance(body, dict):
         raise RequestError("the request body must be a JSON object", code="invalid_json")
-    if _deeper_than(body, MAX_DEPTH):
+    if too_deep(body):
         raise RequestError(f"the request body is nested more than {MAX_DEPTH} levels deep", code="invalid_json")
     return body
 
@@ -141,17 +140,3 @@ _PARAMETERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."  # noqa: PLR2004 - enough to recognise it
-
-
-def _deeper_than(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: Any) -> list[Any]:
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [item for item in inside if isinstance(item, dict | list)]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from router.domain import Caller
 
 
+_UNPACKED = "identity"
 #: Before our id in the bodies of chats, completions and responses.
 _ID_PREFIXES = ("chatcmpl-", "cmpl-", "resp_")
 
@@ -36,13 +37,20 @@ async def read_body(http: HttpRequest, limit: int) -> bytes:
     """The raw body.
 
     Raises:
-        TooLarge: more than `limit` bytes; no more than that is ever read.
+        TooLarge: more than `limit` bytes, or it says so; no more than that is ever read.
+        RequestError: it is packed.
     """
+    too_large = TooLarge(f"the request body is larger than this server's limit of {limit} bytes")
+    if int(http.headers.get("content-length", 0)) > limit:
+        raise too_large
+    encoding = http.headers.get("content-encoding", _UNPACKED).strip().lower()
+    if encoding != _UNPACKED:
+        raise RequestError(f"send the body as it is, without content-encoding: {encoding[:40]}")
     body = bytearray()
     async for part in http.stream():
         body += part
         if len(body) > limit:
-            raise TooLarge(f"the request body is larger than this server's limit of {limit} bytes")
+            raise too_large
     return bytes(body)
 
 

@@ -19,6 +19,7 @@ import httpx
 
 from cascade.upstreams import litellm_shapes
 from cascade.upstreams.litellm_errors import error_of
+from cascade.upstreams.litellm_guard import guard
 from cascade.upstreams.litellm_params import Dialect, arguments
 from cascade.upstreams.litellm_secrets import secrets_of, shown
 from cascade.upstreams.params import bare_model, provider_of
@@ -56,11 +57,14 @@ def load() -> Any:
     for name in _LOCAL:
         os.environ[name] = "True"
     import litellm  # noqa: PLC0415 - heavy, and it reads the environment that we have just set
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler  # noqa: PLC0415 - heavy
+    from litellm.llms.openai.common_utils import BaseOpenAILLM  # noqa: PLC0415 - heavy
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
     litellm.drop_params = False
+    guard(litellm, AsyncHTTPHandler, BaseOpenAILLM)
     # What it drops and what fails is told by the call itself; its own log would repeat that, unmasked, once a request.
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm

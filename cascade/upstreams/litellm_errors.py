@@ -44,7 +44,7 @@ _CREDENTIALS = (
 )
 _TOO_LONG = "ContextWindowExceededError"
 _OVER_CONTENT = "ContentPolicyViolationError"
-_LOWEST, _HIGHEST = 400, 599
+_LOWEST, _HIGHEST = 300, 599
 #: Statuses that litellm gives to whatever it does not understand itself.
 _GUESSED = 500
 

@@ -17,6 +17,7 @@ from cascade.upstreams.sse import EventReader
 from cascade.upstreams.streamed import Patience, collect
 from cascade.upstreams.upstream_errors import bad_reply, error_event, error_from_response, error_from_transport
 from router.errors import UpstreamTimeout
+from router.nesting import MAX_DEPTH, too_deep
 from router.ports import Reply
 from router.pricing import usage_from_body
 
@@ -55,7 +56,8 @@ class OpenAICompatible:
         patience = Patience(self._endpoint.timeouts, streamed=call.stream)
         try:
             async with patience.limit, self._open(call, sent) as response:
-                if response.status_code >= httpx.codes.BAD_REQUEST:
+                # A redirect is a failure: following it would take question and key to somewhere else.
+                if response.status_code >= httpx.codes.MULTIPLE_CHOICES:
                     raise await error_from_response(response)
                 if call.stream and response.headers.get("content-type", "").startswith("text/event-stream"):
                     return await collect(_events(response), live, patience, started, dropped)
@@ -123,6 +125,7 @@ def _event(data: bytes) -> dict[str, Any]:
         raise bad_reply("an event that is not JSON") from error
     if not isinstance(chunk, dict):
         raise bad_reply("an event that is not an object")
+    _check_depth(data, chunk)
     if chunk.get("error"):
         raise error_event(chunk["error"])
     return _well_shaped(chunk, "delta")
@@ -136,9 +139,16 @@ def _json(content: bytearray, response: httpx.Response) -> dict[str, Any]:
         raise bad_reply(f"not JSON ({kind[:60]}, {len(content)} bytes)") from error
     if not isinstance(body, dict):
         raise bad_reply("JSON that is not an object")
+    _check_depth(content, body)
     if body.get("error") and not body.get("choices"):
         raise error_event(body["error"])
     return _well_shaped(body, "message")
+
+
+def _check_depth(raw: bytes | bytearray, body: dict[str, Any]) -> None:
+    """Refuse what could be read and not be written again; counting brackets first makes it free for all others."""
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and too_deep(body):
+        raise bad_reply(f"JSON nested more than {MAX_DEPTH} levels deep")
 
 
 def _well_shaped(body: dict[str, Any], part: str) -> dict[str, Any]:

@@ -34,8 +34,11 @@ _log = structlog.get_logger("gearbox.upstream")
 
 #: An error's body beyond this is not worth reading.
 _MAX_ERROR_BYTES = 256 * 1024
+#: No upstream is waited for longer, whatever it says.
+LONGEST_WAIT_S = 86_400.0
 _REQUEST_FAULTS = frozenset({400, 413, 422})
 _OPERATOR_FAULTS = frozenset({401, 402, 403, 404})
+_REDIRECTS = range(300, 400)
 _TIMEOUTS = frozenset({408, 504})
 _RATE_LIMITED = 429
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
@@ -65,6 +68,11 @@ def error_of_status(status: int, content: bytes, headers: Mapping[str, str], whe
         _log.error("upstream refuses us", status=status, host=where, detail=_words(body)[:300])
         return UpstreamMisconfigured(
             f"the upstream answered {status}; the operator must mend its key, account or model"
+        )
+    if status in _REDIRECTS:
+        _log.error("upstream redirects us", status=status, host=where)
+        return UpstreamMisconfigured(
+            f"the upstream answered {status}, a redirect, which is not followed; the operator must mend its api_base"
         )
     if status == _RATE_LIMITED:
         return UpstreamRateLimited("the upstream's rate limit is reached", retry_after_s=retry_after_s(headers))
@@ -103,14 +111,16 @@ def bad_reply(what: str) -> UpstreamBadReply:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """`retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3) -> seconds from now, or None."""
     millis = _number(headers.get("retry-after-ms"))
-    if millis is not None:
-        return max(millis / 1000, 0.0)
-    text = headers.get("retry-after")
+    told = _wait_s(headers.get("retry-after")) if millis is None else millis / 1000
+    return None if told is None else min(max(told, 0.0), LONGEST_WAIT_S)
+
+
+def _wait_s(text: str | None) -> float | None:
     seconds = _number(text)
     if seconds is not None or text is None:
-        return None if seconds is None else max(seconds, 0.0)
+        return seconds
     try:
-        return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+        return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
 
