@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.edge.reports import Extras
-    from cascade.embeddings.call import Embedded
     from router.domain import Caller, Outcome
 
 
@@ -45,11 +44,12 @@ def embedding_request(
     )
 
 
-def answer(embedded: Embedded, outcome: Outcome, extras: Extras) -> dict[str, Any]:
+def answer(outcome: Outcome, extras: Extras) -> dict[str, Any]:
     """The list of embeddings, `usage.cost` and the `gearbox` object."""
-    told = dict(embedded.body)
-    cost = outcome.cost_nanousd
-    usage = {"prompt_tokens": embedded.usage.prompt_tokens, "total_tokens": embedded.usage.prompt_tokens}
+    told = dict(outcome.embeddings or {})
+    cost, used = outcome.cost_nanousd, outcome.calls[0].usage
+    tokens = used.prompt_tokens if used else 0
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     told["usage"] = {**usage, **(told.get("usage") or {})}
     if extras.usage_cost:
         told["usage"]["cost"] = None if cost is None else nanousd_to_usd(cost)

@@ -11,7 +11,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import structlog
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.edge.sharing import Shared
     from cascade.engine import Engine
     from router.domain import Outcome, Request
+    from router.ports import Listener
 
 _log = structlog.get_logger("gearbox.late")
 
@@ -118,6 +119,13 @@ class LiveRun:
             run.items.put_nowait(item)
 
 
+class Server(Protocol):
+    """Whoever serves a request: the engine, or the embeddings."""
+
+    async def handle(self, request: Request, listener: Listener, brake: Brake) -> Outcome:
+        """See `Engine.handle`."""
+
+
 class Desk:
     """Starts runs and sees them to their end."""
 
@@ -137,11 +145,12 @@ class Desk:
         self._keyed: dict[str, tuple[str, LiveRun]] = {}
         self._deserted: dict[str, list[LiveRun]] = {}
 
-    def start(self, request: Request, *, judge_later: bool = True) -> LiveRun:
+    def start(self, request: Request, server: Server | None = None, *, judge_later: bool = True) -> LiveRun:
         """Start serving a request, or join the run that serves it already.
 
         Args:
             request: what to serve.
+            server: who serves it; None = the engine.
             judge_later: False = an answer that is served unjudged stays so; its cap is shared with other runs.
 
         The run's `request` is then the one that is served: its id is the one to tell.
@@ -158,7 +167,7 @@ class Desk:
             run.follow(leader)
             run.task = asyncio.create_task(self._joined(leader))
         else:
-            run.task = asyncio.create_task(self._serve(run, body))
+            run.task = asyncio.create_task(self._serve(run, body, server or self._engine))
             self._remember(run, body)
         self._running[run.task] = run
         run.task.add_done_callback(self._running.pop)
@@ -213,10 +222,10 @@ class Desk:
         except GearboxError as error:
             _log.warning("a late verdict is lost", request=run.request.id, error=error.message)
 
-    async def _serve(self, run: LiveRun, body: str) -> Outcome:
+    async def _serve(self, run: LiveRun, body: str, server: Server) -> Outcome:
         async with self._shared.turn(run.request, body) as turn:
             if turn.answered is None:
-                outcome = await self._engine.handle(run.request, run, run.brake)
+                outcome = await server.handle(run.request, run, run.brake)
                 await turn.finish(outcome)
                 return outcome
             return turn.answered

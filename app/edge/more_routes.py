@@ -10,11 +10,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.edge import completions, embeddings, responses_reply, responses_request
 from app.edge.many import answered_together
-from app.edge.reports import headers
 from app.edge.requests import identified, new_id, routed
-from app.edge.responses import EventResponse, error_response, json_response, whole_response
+from app.edge.responses import EventResponse, whole_response
 from app.edge.responses_events import ResponseWriter
-from router.errors import GearboxError
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -61,9 +59,5 @@ async def embed(http: Request) -> Response:
     services: Services = http.app.state.services
     caller, body = await identified(http, services)
     request = embeddings.embedding_request(caller, body, http.headers, http.state.request_id, time.time())
-    embedded, outcome = await services.embeddings.answer(request)
-    if embedded is None:
-        error = outcome.error or GearboxError("nothing was embedded")
-        return error_response(error, request.id, outcome)
-    model = {"x-gearbox-model": embedded.body.get("model") or outcome.calls[0].model}
-    return json_response(200, embeddings.answer(embedded, outcome, services.extras), {**headers(outcome), **model})
+    run = services.desk.start(request, services.embeddings)
+    return await whole_response(run, services.desk, services.extras, http.receive, embeddings.answer)

@@ -43,7 +43,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "policy": outcome.request.policy,
         "start-tier": outcome.start_tier,
         "tier": served.tier if served else None,
-        "model": served_model(served) if served else None,
+        "model": served_model(served) if served else _embedding_model(outcome),
         "attempts": attempts_text(run.attempts) or None,
         "p-valid": served.p_valid if served else None,
         "cost-usd": outcome.cost_nanousd,
@@ -56,6 +56,10 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "overhead-ms": round(outcome.overhead_s * 1000, 3),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _embedding_model(outcome: Outcome) -> str | None:
+    return None if outcome.embeddings is None else outcome.embeddings.get("model") or outcome.calls[0].model
 
 
 def headers(outcome: Outcome) -> dict[str, str]:

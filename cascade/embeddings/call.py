@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from router.domain import Call, CostSource, Deliver, Outcome, Purpose, Run
-from router.errors import BudgetTooSmall, GearboxError, RequestError, UpstreamError
+from router.errors import BudgetTooSmall, RequestError, UpstreamError, UpstreamTimeout
 from router.pricing import cost_nanousd, input_bound_tokens, usd_text, worst_case_nanousd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cascade.brake import Brake
     from cascade.embeddings.sources import EmbeddingSources
     from cascade.engine import Engine
     from router.domain import Request, Tier
+    from router.ports import Listener
     from router.pricing import Price, Usage
 
 #: The policy's and the tier's name on rows and metrics of embedding requests.
@@ -80,8 +82,8 @@ class Embeddings:
         self._ladder = tuple(ladder)
         self._clock = clock
 
-    async def answer(self, request: Request) -> tuple[Embedded | None, Outcome]:
-        """(what was embedded, the recorded outcome); None where the outcome holds the error.
+    async def handle(self, request: Request, listener: Listener, brake: Brake) -> Outcome:  # noqa: ARG002 - as Engine
+        """Embed; a failure comes back inside the outcome, recorded like everything else. See `Engine.handle`.
 
         Raises:
             RequestError: nothing was asked and nothing recorded; the request itself must be mended.
@@ -92,40 +94,52 @@ class Embeddings:
         purse = self._engine.purse(request)
         worst = _worst_nanousd(request, source.price, budgeted=purse.budgeted)
         reserved = await purse.reserve(worst)
+        embedded, error = None, _halted(brake)
+        call = replace(_call(source), cost_nanousd=worst, cost_source=CostSource.RESERVATION)
         started = self._clock()
-        embedded: Embedded | None = None
-        error: UpstreamError | None = None
         try:
-            embedded = await source.embed(request.body)
+            if error is None:
+                async with brake.over_call():
+                    embedded = await source.embed(request.body)
+                call = _paid(call, embedded)
         except UpstreamError as failed:
             error = failed
         finally:
-            waited = self._clock() - started
-            made = _call(source, waited)
-            call = _failed(made, error, worst) if embedded is None else _paid(made, embedded)
             # Also when cancelled: the vendor may bill what we no longer wait for.
-            cost = worst if embedded is None and error is None else call.cost_nanousd or 0
+            call = call if error is None else _failed(call, error)
             if reserved is not None:
-                purse.settle(reserved, cost)
-        outcome = self._outcome(request, call, error, waited)
+                purse.settle(reserved, call.cost_nanousd or 0)
+        call = replace(call, latency_s=self._clock() - started)
+        outcome = self._outcome(request, call, embedded, error, brake)
         await self._engine.record(outcome)
-        return embedded, outcome
+        return outcome
 
-    def _outcome(self, request: Request, call: Call, error: GearboxError | None, waited_s: float) -> Outcome:
-        latency_s = max(time.time() - request.received_at, waited_s)
+    def _outcome(
+        self, request: Request, call: Call, embedded: Embedded | None, error: UpstreamError | None, brake: Brake
+    ) -> Outcome:
+        latency_s = max(time.time() - request.received_at, call.latency_s)
+        why = f"embedded by {call.model}" if error is None else "the embedding model failed"
         return Outcome(
             request=request,
             run=Run(ladder=self._ladder, top=self._ladder[-1].name, id=request.id),
-            delivered=Deliver(None, f"embedded by {call.model}" if error is None else "the embedding model failed"),
+            delivered=Deliver(None, why, None if error is None else brake.stop),
             settings={},
             labels=(),
             baseline_nanousd=None,
             started_at=request.received_at,
             latency_s=latency_s,
-            overhead_s=max(latency_s - waited_s, 0.0),
+            overhead_s=max(latency_s - call.latency_s, 0.0),
             error=error,
+            client="disconnected" if brake.client_gone else "answered",
             extra_calls=(call,),
+            embeddings=None if embedded is None else embedded.body,
         )
+
+
+def _halted(brake: Brake) -> UpstreamError | None:
+    """Why nothing is asked any more: the client left, or its time ended, while others' reservations were open."""
+    stop = brake.stop
+    return None if stop is None else UpstreamTimeout(f"no call could be started in time: {stop}", billed=False)
 
 
 def _worst_nanousd(request: Request, price: Price | None, *, budgeted: bool) -> int:
@@ -150,7 +164,7 @@ def _worst_nanousd(request: Request, price: Price | None, *, budgeted: bool) -> 
     return worst
 
 
-def _call(source: EmbeddingSource, latency_s: float) -> Call:
+def _call(source: EmbeddingSource) -> Call:
     """The call as far as it is known before its end."""
     return Call(
         purpose=Purpose.EMBED,
@@ -161,7 +175,7 @@ def _call(source: EmbeddingSource, latency_s: float) -> Call:
         usage=None,
         cost_nanousd=0,
         cost_source=CostSource.NONE,
-        latency_s=latency_s,
+        latency_s=0.0,
     )
 
 
@@ -175,11 +189,8 @@ def _paid(call: Call, embedded: Embedded) -> Call:
     )
 
 
-def _failed(call: Call, error: GearboxError | None, worst: int) -> Call:
-    billed = isinstance(error, UpstreamError) and error.billed
-    return replace(
-        call,
-        cost_nanousd=worst if billed else 0,
-        cost_source=CostSource.RESERVATION if billed else CostSource.NONE,
-        error=error.message if error else None,
-    )
+def _failed(call: Call, error: UpstreamError) -> Call:
+    """As it stands, at its whole reservation, where the vendor may bill it; else at nothing."""
+    if error.billed:
+        return replace(call, error=error.message)
+    return replace(call, cost_nanousd=0, cost_source=CostSource.NONE, error=error.message)

@@ -37,7 +37,8 @@ class Outcome:
 
     `started_at` is seconds since the epoch; `vector` is the question's unit vector, shape (dimensions,), None where
     nothing was embedded. `soft_reached` are budgets whose soft limit is reached, `denied` a budget's refusal that ended
-    the run early. `cache`: `hit` where no model was asked, `joined` where another request's run answered.
+    the run early. `cache`: `hit` where no model was asked, `joined` where another request's run answered. `embeddings`
+    is OpenAI's list of them where no chat was asked for; it is told and never stored.
     """
 
     request: Request
@@ -59,6 +60,7 @@ class Outcome:
     soft_reached: tuple[str, ...] = ()
     denied: GearboxError | None = None
     cache: str = "miss"
+    embeddings: Mapping[str, Any] | None = None
 
     @property
     def served(self) -> Attempt | None:

@@ -1,0 +1,112 @@
+"""A client that leaves before it has its embeddings, and those who ask for the same: as with chats."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import httpx
+import pytest
+from edge_server import plan_of, serving
+from two_tiers import config, variables
+
+from router.catalog import Catalog
+
+ROW = "SELECT * FROM inference"
+#: At 0.02 USD a million: three tokens that the vendor counts, and the bytes of the body, which is the reservation.
+USED_NANOUSD = 60
+BODY = {"model": "embed-1", "input": "one"}
+
+
+@pytest.fixture
+def serve(upstream, tmp_path):
+    _, url = upstream
+
+    def start(**more):
+        embedding = {"model": "embed-1", "api_base": f"{url}/v1", "api_key": "sk-embed", "input_usd_per_mtok": 0.02}
+        database = tmp_path / "gearbox.db"
+        settings = {**config(url), "embedding": embedding, **more}
+        return serving(plan_of(settings, database, Catalog.load(), variables(url)), database)
+
+    return start
+
+
+def send_and_leave(gearbox, vendor, headers=()):
+    """Ask over a raw socket, and close it once the vendor has been asked."""
+    body = json.dumps(BODY).encode()
+    lines = ["POST /v1/embeddings HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers, "", ""]
+    sent, end = len(vendor.requests), time.monotonic() + 20
+    with socket.create_connection(gearbox.address) as raw:
+        raw.sendall("\r\n".join(lines).encode() + body)
+        while len(vendor.requests) == sent:
+            assert time.monotonic() < end, "the vendor was not asked"
+            time.sleep(0.01)
+
+
+def test_a_call_that_ends_while_it_lingers_is_paid(serve, vendor):
+    vendor.delay_s = 0.5
+    with serve(server={"linger_s": 30}) as gearbox:
+        send_and_leave(gearbox, vendor)
+        row = gearbox.wait_for_row(ROW, seconds=20)
+        (call,) = gearbox.calls(row["id"])
+    assert (row["client"], row["stopped"], row["policy"]) == ("disconnected", None, "embeddings")
+    assert (call["cost_source"], row["cost_nanousd"]) == ("usage", USED_NANOUSD)
+
+
+def test_a_call_that_outlives_its_client_too_long_is_hung_up_and_its_reservation_paid(serve, vendor):
+    vendor.delay_s = 20
+    with serve(server={"linger_s": 0.1}) as gearbox:
+        send_and_leave(gearbox, vendor)
+        row = gearbox.wait_for_row(ROW, seconds=10)
+        (call,) = gearbox.calls(row["id"])
+    assert (row["client"], row["stopped"]) == ("disconnected", "client")
+    assert call["cost_source"] == "reservation"
+    assert row["cost_nanousd"] == call["cost_nanousd"] > USED_NANOUSD
+
+
+def test_a_server_that_stops_hangs_up_too(serve, vendor):
+    vendor.delay_s = 20
+    with serve(server={"linger_s": 0.1}) as gearbox:
+        send_and_leave(gearbox, vendor)
+    assert gearbox.sql(ROW)[0]["client"] == "disconnected"
+
+
+def test_the_next_try_of_a_client_that_left_joins_the_call_that_is_running(serve, vendor):
+    vendor.delay_s = 3.0
+    with serve(server={"linger_s": 30}) as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
+        send_and_leave(gearbox, vendor)
+        reply = joined_once_left(client, vendor)
+        row = gearbox.wait_for_row(ROW, seconds=20)
+        assert len(gearbox.sql(ROW)) == 1
+    assert len(vendor.requests) == 1
+    assert reply.headers["x-gearbox-cache"] == "joined"
+    assert reply.headers["x-request-id"] == row["id"]
+    assert len(reply.json()["data"][0]["embedding"]) == 8
+    assert reply.json()["usage"]["cost"] == USED_NANOUSD / 1e9
+
+
+def joined_once_left(client, vendor):
+    """The SDK comes back a while after it has closed; by then its leaving has been seen."""
+    time.sleep(1)
+    return client.post("/v1/embeddings", json=BODY, headers={"x-stainless-retry-count": "1"})
+
+
+def test_an_idempotency_key_pays_once(serve, vendor):
+    headers = {"idempotency-key": "k1"}
+    vendor.delay_s = 1.0
+    with serve() as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
+        send_and_leave(gearbox, vendor, ["idempotency-key: k1"])
+        reply = client.post("/v1/embeddings", json=BODY, headers=headers)
+        other = client.post("/v1/embeddings", json={**BODY, "input": "two"}, headers={"idempotency-key": "k2"})
+    assert (reply.status_code, reply.headers["x-gearbox-cache"]) == (200, "joined")
+    assert other.headers["x-gearbox-cache"] == "miss"
+    assert len(vendor.requests) == 2
+
+
+def test_a_keys_rate_limit_counts_embeddings(serve, vendor):
+    keys = [{"key": "sk-client", "limits": {"requests_per_minute": 1}}]
+    with serve(keys=keys) as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
+        headers = {"authorization": "Bearer sk-client"}
+        statuses = [client.post("/v1/embeddings", json=BODY, headers=headers).status_code for _ in range(3)]
+    assert statuses == [200, 429, 429]
