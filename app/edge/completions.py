@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from app.edge import reports
 from app.edge.bodies import check_chat
+from app.edge.errors import body_of
 from app.edge.events import EventWriter
-from cascade.upstreams.sse import event
+from cascade.upstreams.sse import DONE, event
 from router.errors import RequestError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from app.edge.reports import Extras
     from router.domain import Outcome, Request
+    from router.errors import GearboxError
 
 #: More prompts than this are a batch, not a request.
 MAX_PROMPTS = 128
@@ -39,11 +41,6 @@ def chats(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     shared |= _logprobs_wanted(body.get("logprobs"))
     found = [{**shared, "messages": [{"role": "user", "content": prompt}]} for prompt in _prompts(body.get("prompt"))]
     check_chat(found[0])
-    if len(found) > 1 and body.get("stream"):
-        raise RequestError(
-            "stream takes one prompt at a time here; send several requests, or several prompts without stream",
-            param="stream",
-        )
     return found
 
 
@@ -113,12 +110,12 @@ def joined(outcomes: Sequence[Outcome], extras: Extras) -> dict[str, Any]:
 class TextWriter(EventWriter):
     """A run told as `text_completion` events."""
 
-    def __init__(self, request: Request, extras: Extras) -> None:
-        super().__init__(request, extras, self._text)
+    def __init__(self, request: Request, extras: Extras, end: bytes = DONE) -> None:
+        super().__init__(request, extras, self.text, end)
         self._texts: dict[int, _Text] = {}
         self._request_id = _id(request)
 
-    def _text(self, chunk: Mapping[str, Any]) -> bytes:
+    def text(self, chunk: Mapping[str, Any]) -> bytes:
         """One event; b"" where it says nothing in this dialect (a role)."""
         choices = [self._choice(choice) for choice in chunk.get("choices") or ()]
         said = [choice for choice in choices if choice["text"] or choice["finish_reason"] or choice["logprobs"]]
@@ -130,6 +127,70 @@ class TextWriter(EventWriter):
     def _choice(self, choice: Mapping[str, Any]) -> dict[str, Any]:
         text = self._texts.setdefault(choice.get("index") or 0, _Text())
         return text.choice(choice, choice.get("delta") or {})
+
+
+class _Part(TextWriter):
+    """One prompt's run among several: under the first one's id, its choices counted on from those before it."""
+
+    def __init__(self, all_of_them: TextsWriter, request: Request, first_id: str, place: int, extras: Extras) -> None:
+        super().__init__(request, extras, end=b"")
+        self._all_of_them = all_of_them
+        self._request_id = first_id
+        self._first = place * (request.body.get("n") or 1)
+
+    def _choice(self, choice: Mapping[str, Any]) -> dict[str, Any]:
+        told = super()._choice(choice)
+        return {**told, "index": self._first + told["index"]}
+
+    def _about(self, outcome: Outcome) -> dict[str, Any] | None:  # noqa: ARG002 - it tells of all of them
+        return self._all_of_them.about()
+
+    def _last(self, outcome: Outcome) -> list[dict[str, Any]]:  # noqa: ARG002 - likewise
+        return []
+
+
+class TextsWriter:
+    """Several prompts' runs told as one stream of `text_completion` events: their choices come as they come.
+
+    What all of them took and cost is told once, by the last event: the usage event where one is wanted.
+    """
+
+    def __init__(self, requests: Sequence[Request], extras: Extras) -> None:
+        first_id = _id(requests[0])
+        self._parts = [_Part(self, request, first_id, place, extras) for place, request in enumerate(requests)]
+        self._outcomes: dict[int, Outcome] = {}
+        self._extras = extras
+        self._wants_usage = bool((requests[0].body.get("stream_options") or {}).get("include_usage"))
+
+    def live(self, place: int, chunk: Mapping[str, Any]) -> bytes:
+        """One event of the prompt at this place."""
+        return self._parts[place].live(chunk)
+
+    def ended(self, place: int, outcome: Outcome) -> bytes:
+        """The rest of that prompt's answer."""
+        self._outcomes[place] = outcome
+        return b"".join(self._parts[place].finish(outcome))
+
+    def about(self) -> dict[str, Any] | None:
+        """The `gearbox` object of the last event of all; None on every other."""
+        last = len(self._outcomes) == len(self._parts) and not self._wants_usage
+        return self._joined().get("gearbox") if last else None
+
+    def begin(self) -> bytes:
+        """A stream begins with its first event."""
+        return b""
+
+    def fail(self, error: GearboxError) -> bytes:
+        """An error after the first streamed byte; the stream ends after it, without `[DONE]`."""
+        return event(body_of(error))
+
+    def finish(self) -> bytes:
+        """What stands after the last answer."""
+        usage = event({**self._joined(), "choices": []}) if self._wants_usage else b""
+        return usage + DONE
+
+    def _joined(self) -> dict[str, Any]:
+        return joined([self._outcomes[place] for place in range(len(self._parts))], self._extras)
 
 
 @dataclass(slots=True)

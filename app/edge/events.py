@@ -69,8 +69,9 @@ class EventWriter:
             for chunk in served.answer.chunks or as_chunks(served.answer.body):
                 yield from self._tell(chunk)
         last = [*self._held, *self._last(outcome)]
-        if last and self._extras.gearbox_object:
-            last[-1]["gearbox"] = gearbox_object(outcome)
+        about = self._about(outcome)
+        if last and about is not None:
+            last[-1]["gearbox"] = about
         yield from map(self._encode, last)
         yield self._end
 
@@ -89,6 +90,10 @@ class EventWriter:
             self._held.append(told)
         else:
             yield self._encode(told)
+
+    def _about(self, outcome: Outcome) -> dict[str, Any] | None:
+        """What the last event tells beside the answer; None = nothing."""
+        return gearbox_object(outcome) if self._extras.gearbox_object else None
 
     def _last(self, outcome: Outcome) -> list[dict[str, Any]]:
         served = outcome.served

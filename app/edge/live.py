@@ -50,6 +50,13 @@ class Chunk:
     event: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Bytes that a writer has made already, where several runs are told as one."""
+
+    data: bytes
+
+
 class Finished:
     """The run has ended; its task holds the outcome."""
 
@@ -58,7 +65,7 @@ class Gone:
     """The client has gone."""
 
 
-Item: TypeAlias = Note | Chunk | Finished | Gone
+Item: TypeAlias = Note | Chunk | Ready | Finished | Gone
 
 
 @dataclass(slots=True, eq=False)

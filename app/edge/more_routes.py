@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.edge import completions, embeddings, responses_reply, responses_request
 from app.edge.many import answered_together
+from app.edge.many_events import streamed_together
 from app.edge.requests import identified, new_id, routed
 from app.edge.responses import EventResponse, whole_response
 from app.edge.responses_events import ResponseWriter
@@ -29,6 +30,9 @@ async def legacy_completions(http: Request) -> Response:
     request = routed(http, services, caller, first, http.state.request_id)
     if others:
         requests = [request, *(routed(http, services, caller, chat, new_id()) for chat in others)]
+        if request.stream:
+            texts = completions.TextsWriter(requests, services.extras)
+            return streamed_together(requests, services.desk, texts, services.hold_status_s)
         return await answered_together(
             requests, services.desk, http.receive, lambda outcomes: completions.joined(outcomes, services.extras)
         )

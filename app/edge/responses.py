@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import orjson
 import structlog
@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from app.edge.errors import body_of, headers_of, status_of
-from app.edge.live import Chunk, Finished, Gone, Note
+from app.edge.live import Chunk, Finished, Gone, Note, Ready
 from app.edge.reports import body, headers
 from cascade.upstreams.sse import comment
 from router.errors import GearboxError
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from app.edge.live import Desk, Item, LiveRun
     from app.edge.reports import Extras
-    from router.domain import Outcome
+    from router.domain import Outcome, Request
 
     Shape: TypeAlias = Callable[[Outcome, Extras], dict[str, Any]]
 
 _log = structlog.get_logger("gearbox.edge")
+_Run_contra = TypeVar("_Run_contra", contravariant=True)
 
 #: A silent stream says something this often, so that proxies and clients keep it open.
 KEEP_ALIVE_S = 10.0
@@ -91,10 +92,35 @@ class Writer(Protocol):
         """An error after the first byte; the stream ends after it."""
 
 
+class Running(Protocol):
+    """What a stream follows: a run, or several told as one."""
+
+    @property
+    def request(self) -> Request:
+        """Whose id and policy are told."""
+
+    @property
+    def items(self) -> asyncio.Queue[Item]:
+        """What happens, until it is `Finished`."""
+
+    async def outcome(self) -> Outcome:
+        """The end; raises what the run raised."""
+
+
+class Watching(Protocol[_Run_contra]):
+    """Who is told how a stream ends: the desk, or what stands before it where runs are told as one."""
+
+    def leave(self, run: _Run_contra) -> None:
+        """The client has gone."""
+
+    def told(self, run: _Run_contra) -> None:
+        """The last byte has left, or nobody reads it."""
+
+
 class EventResponse(Response):
     """A stream. Until `hold_status_s` have passed or an event is ready, no status is sent: a failure is a real one."""
 
-    def __init__(self, run: LiveRun, desk: Desk, writer: Writer, hold_status_s: float) -> None:
+    def __init__(self, run: Running, desk: Watching[Any], writer: Writer, hold_status_s: float) -> None:
         super().__init__(media_type="text/event-stream")
         self._run = run
         self._desk = desk
@@ -160,6 +186,8 @@ class EventResponse(Response):
         while not isinstance(item, Finished | Gone):
             if isinstance(item, Chunk):
                 await _write(send, self._writer.live(item.event))
+            elif isinstance(item, Ready):
+                await _write(send, item.data)
             elif isinstance(item, Note):
                 await _write(send, comment(item.text))
             item = await self._next()

@@ -104,7 +104,7 @@ REFUSED = {
     "too many prompts": ({"prompt": ["a"] * 129}, "prompt"),
     "log probabilities out of range": ({"logprobs": 6}, "logprobs"),
     "a boolean for a number": ({"logprobs": True}, "logprobs"),
-    "a stream of several": ({"prompt": ["a", "b"], "stream": True}, "stream"),
+    "a stream of too many": ({"prompt": ["a"] * 129, "stream": True}, "prompt"),
     "a wrong temperature": ({"temperature": 9}, "temperature"),
 }
 

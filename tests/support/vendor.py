@@ -56,6 +56,7 @@ class Vendor:
     text: str = TEXT
     tool: tuple[str, dict[str, Any]] | None = None
     failure: Failure | None = None
+    failing: str = ""
     raw: bytes | None = None
     frames: list[bytes] | None = None
     cut: bool = False
@@ -77,7 +78,19 @@ class Vendor:
 
     def reset(self) -> None:
         fresh = Vendor()
-        for name in ("text", "tool", "failure", "raw", "frames", "cut", "delay_s", "verdict", "extra", "token_status"):
+        for name in (
+            "text",
+            "tool",
+            "failure",
+            "failing",
+            "raw",
+            "frames",
+            "cut",
+            "delay_s",
+            "verdict",
+            "extra",
+            "token_status",
+        ):
             setattr(self, name, getattr(fresh, name))
         self.requests.clear()
 
@@ -89,6 +102,8 @@ class Vendor:
         raw_path = http.scope["raw_path"].decode()
         self.requests.append(Recorded(http.url.path, dict(http.headers), body, dict(http.query_params), raw_path, raw))
         await asyncio.sleep(self.delay_s)
+        if self.failing and self.failing in raw.decode():
+            return JSONResponse({"error": {"message": "this one fails"}}, 500)
         if self.failure is not None:
             return JSONResponse(self.failure.body, self.failure.status, self.failure.headers)
         if self.raw is not None:
