@@ -1,4 +1,4 @@
-"""What clients send to break in: paths, ids, headers, encodings. Each gets an error in OpenAI's shape, and only that."""
+"""What clients send to break in: paths, ids, headers, encodings. Each gets an error in OpenAI's shape, nothing else."""
 
 from __future__ import annotations
 
