@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from router.endpoints import Endpoint
     from router.ports import ChatCall, ChatModel, ChunkSink, Reply
 
+#: An exception's words and traceback may repeat what was asked, so a span holds its type alone.
+_SILENT: Mapping[str, Any] = {"record_exception": False, "set_status_on_exception": False}
 _W3C = TraceContextTextMapPropagator()
 _FAULT = 500
 #: Health and metrics are asked all day and would drown the rest.
@@ -103,7 +105,7 @@ class TracingMiddleware:
         carrier = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         # Only paths that we route are names: anybody can ask for any other.
         name = scope["method"]
-        with self._tracer.start_as_current_span(name, _W3C.extract(carrier), SpanKind.SERVER) as span:
+        with self._tracer.start_as_current_span(name, _W3C.extract(carrier), SpanKind.SERVER, **_SILENT) as span:
             await self._app(scope, receive, _watched(send, span))
             route = getattr(scope.get("route"), "path", None)
             if route is not None:
@@ -133,7 +135,8 @@ class TracedModel:
         """One try; see `ports.ChatModel`."""
         purpose = "judge" if call.hint.startswith("judge") else "generate"
         told = {**self._told, "gearbox.purpose": purpose}
-        with self._tracer.start_as_current_span(f"chat {self._name}", kind=SpanKind.CLIENT, attributes=told) as span:
+        name, kind = f"chat {self._name}", SpanKind.CLIENT
+        with self._tracer.start_as_current_span(name, kind=kind, attributes=told, **_SILENT) as span:
             carrier: dict[str, str] = dict(call.trace or {})
             _W3C.inject(carrier)
             try:

@@ -21,8 +21,8 @@ from cascade.upstreams import litellm_shapes
 from cascade.upstreams.litellm_errors import error_of
 from cascade.upstreams.litellm_guard import guard
 from cascade.upstreams.litellm_params import Dialect, arguments
-from cascade.upstreams.litellm_secrets import secrets_of, shown
 from cascade.upstreams.params import bare_model, provider_of
+from cascade.upstreams.secrets import secrets_of, shown
 from cascade.upstreams.streamed import Patience, collect
 from cascade.upstreams.upstream_errors import bad_reply
 from router.endpoints import VENDORS

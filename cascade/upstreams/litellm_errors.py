@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from cascade.upstreams.litellm_secrets import masked
+from cascade.upstreams.secrets import masked
 from cascade.upstreams.upstream_errors import bad_reply, error_of_status
 from router.errors import (
     ContextOverflow,

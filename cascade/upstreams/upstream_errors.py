@@ -16,6 +16,7 @@ import httpx
 import orjson
 import structlog
 
+from cascade.upstreams.secrets import masked
 from router.errors import (
     ContextOverflow,
     UpstreamBadReply,
@@ -54,8 +55,9 @@ _OVERFLOW_WORDS = (
 
 
 async def error_from_response(response: httpx.Response) -> UpstreamError:
-    """Status and body of a failed call -> the error that says what helps."""
-    content = await _read(response)
+    """Status and body of a failed call -> the error that says what helps; our key, if it is repeated there, cut out."""
+    _, _, key = response.request.headers.get("authorization", "").partition(" ")
+    content = masked(await _read(response), (key,) if key else ())
     return error_of_status(response.status_code, content, response.headers, response.request.url.host)
 
 

@@ -125,6 +125,30 @@ def test_prompts_are_logged_where_the_operator_asks(serve):
     assert RequestLog(prompts=False)
 
 
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_fault_is_logged_with_its_place_and_kind_and_without_what_it_quotes(form):
+    program = f"""
+import structlog
+from app.observe.logs import configure
+from router.errors import StoreUnavailable
+configure("info", "{form}")
+try:
+    secret = "canary-local"
+    try:
+        int("canary-" + "quoted")
+    except ValueError as error:
+        raise StoreUnavailable("our own words") from error
+except StoreUnavailable:
+    structlog.get_logger().exception("a fault")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "canary-quoted" not in done.stderr
+    assert "canary-local" not in done.stderr
+    assert "StoreUnavailable: our own words" in done.stderr
+    assert "builtins.ValueError" in done.stderr
+    assert "line 9, in <module>" in done.stderr
+
+
 # traces
 
 
