@@ -89,15 +89,18 @@ async def give_feedback(http: Request) -> Response:
     given = await services.history.feedback(request_id, caller, score, by or caller.key_id, note)
     if given is None:
         raise NotFound(f"no answered request {request_id[:80]!r} here for this key", param="id")
+    told: dict[str, Any] = {"id": request_id, "object": "gearbox.feedback"}
+    if given.queued:  # the store is away: it is kept, and learnt once it is back
+        return json_response(202, {**told, "labels": [], "queued": True})
     await services.engine.relearn(request_id, given.labels, given.team)
     if score < WRONG_BELOW:
         services.engine.found_wrong(request_id)
     await count_truth(services, request_id, caller, score)
-    told = [
+    labels = [
         {"tier": label.tier, "model": label.model, "correct": label.correct, "source": label.source}
         for label in given.labels
     ]
-    return json_response(200, {"id": request_id, "object": "gearbox.feedback", "labels": told})
+    return json_response(200, {**told, "labels": labels})
 
 
 @router.get("/health/live")

@@ -78,10 +78,14 @@ class StoredTurn:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A question's labels after feedback, and the team whose question it is."""
+    """A question's labels after feedback, and the team whose question it is.
+
+    `queued`: the store is away; it is kept, and nobody knows yet whether there is such a question.
+    """
 
     team: str
     labels: Sequence[Label]
+    queued: bool = False
 
 
 class Feed(Protocol):

@@ -41,11 +41,11 @@ def attempt_rows(outcome: Outcome, inference_id: str) -> Iterator[Row]:
         yield {"inference_id": inference_id, "position": position, **row}
 
 
-def late_rows(late: Afterwards, inference_id: str, first_position: int) -> Iterator[Row]:
+def late_rows(late: Afterwards, inference_id: str) -> Iterator[Row]:
     """One row per call of a judge that was asked after the answer; the rung's own row stays as the client was told."""
     keep_text = late.request.wishes.store
     for place, row in enumerate(_judged(late.calls, late.attempt, late.rung, keep_text)):
-        yield {"inference_id": inference_id, "position": first_position + place, **row}
+        yield {"inference_id": inference_id, "position": place, **row}
 
 
 def _all(outcome: Outcome, keep_text: bool) -> Iterator[Row]:

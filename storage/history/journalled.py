@@ -9,8 +9,9 @@ is still served; this is an alarm (an error in the log, the backlog's metric, re
 them. Beyond `HELD` `record` raises StoreUnavailable and the answer is not served: nobody gets an answer that nothing
 remembers.
 
-What is only in the journal can be read by nobody: decisions and feedback raise StoreUnavailable (503) while the
-database is away, and know nothing of the request (404) until it is replayed. A late cost is journalled like an outcome.
+What is only in the journal can be read by nobody: decisions raise StoreUnavailable (503) while the database is away,
+and know nothing of the request (404) until it is replayed. What is added to a request afterwards (a late cost, a late
+verdict, feedback) is journalled like an outcome, behind it.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ import asyncio
 import uuid
 from collections import deque
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from router.errors import StoreUnavailable
-from router.ports import History
+from router.ports import Feedback, History
 from storage.faults import RowRefused
-from storage.history.rows import rows_of
-from storage.journal.entries import LateCost
+from storage.history.rows import late_rows_of, rows_of
+from storage.journal.entries import LateCost, LateVerdict, opinion
 from storage.journal.journal import JournalUnwritable
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 
     from router.domain import Afterwards, Caller, Label, Outcome
     from router.margins_state import Past
-    from router.ports import Feedback, StoredQuestion, StoredTurn
-    from storage.journal.entries import Entry
+    from router.ports import StoredQuestion, StoredTurn
+    from storage.journal.entries import Entry, Opinion
     from storage.journal.journal import Journal
 
 #: How many outcomes wait in memory where neither database nor journal takes them.
@@ -61,8 +63,11 @@ class Replayable(History, Protocol):
     async def late_cost_once(self, entry: LateCost) -> bool:
         """Add a late cost unless this addition was made before; False where the id is unknown."""
 
-    async def late_once(self, late: Afterwards, entry: LateCost) -> Sequence[Label] | None:
-        """As `late`, its cost noted as this addition: whoever replays that afterwards does not add it again."""
+    async def late_once(self, entry: LateVerdict) -> Sequence[Label] | None:
+        """As `late`, noted as this addition: whoever replays it afterwards changes nothing."""
+
+    async def feedback_once(self, entry: Opinion) -> Feedback | None:
+        """As `feedback`, noted as this addition."""
 
 
 class JournalledHistory:
@@ -155,18 +160,17 @@ class JournalledHistory:
     async def late(self, late: Afterwards) -> Sequence[Label] | None:
         """Store a verdict that came after the answer; the question's labels now, None where the id is unknown.
 
-        While the database is away, or the outcome itself still waits to be replayed, the money is journalled and the
-        verdict, which was for learning only, is let go.
+        While the database is away, or the outcome itself still waits to be replayed, it is journalled, with its money;
+        its labels are learnt from the store's feed once it is replayed.
         """
         self._check_open()
-        entry = LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd)
+        entry = LateVerdict(uuid.uuid4().hex, late_rows_of(late, datetime.now(UTC)))
         if not self._away and not self._waiting:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    return await self.store.late_once(late, entry)
+                    return await self.store.late_once(entry)
             except _AWAY as error:
                 self._lost(error)
-        _log.warning("a late verdict may be lost, its cost is kept", request=late.request.id)
         await self._keep(entry)
         return None
 
@@ -183,8 +187,23 @@ class JournalledHistory:
         return await self.store.decision(id, caller)
 
     async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Feedback | None:  # noqa: A002 - the row's id
-        """Replace the pseudo-label of the tier that answered; None where there is nothing to label, or not yet."""
-        return await self.store.feedback(id, caller, label, by, note)
+        """Replace the pseudo-label of the tier that answered; None where there is nothing to label.
+
+        It is journalled as a late verdict is; whether there is such a request of this caller shows when it is replayed.
+        """
+        self._check_open()
+        entry = opinion(id, caller, label, by, note, datetime.now(UTC))
+        if not self._away:
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    given = await self.store.feedback_once(entry)
+            except _AWAY as error:
+                self._lost(error)
+            else:
+                if given is not None or not self._waiting:
+                    return given
+        await self._keep(entry)
+        return Feedback(caller.team, (), queued=True)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the store is away."""

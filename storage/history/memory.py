@@ -13,20 +13,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from router.domain import Purpose
+from router.domain import Caller, Purpose
 from router.errors import StoreUnavailable
 from router.ports import Feedback, StoredQuestion, StoredTurn
 from storage.history import clean
 from storage.history.labels import by_model, resolved
 from storage.history.pasts import past
-from storage.history.rows import bare_id, feedback_row, late_rows_of, rows_of, turn_of, unpacked
+from storage.history.rows import bare_id, feedback_row, late_rows_of, rows_of, shifted, turn_of, unpacked
 from storage.history.story import story
-from storage.journal.entries import LateCost
+from storage.journal.entries import LateCost, LateVerdict, Opinion, opinion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from router.domain import Afterwards, Caller, Label, Outcome
+    from router.domain import Afterwards, Label, Outcome
     from router.margins_state import Past
     from storage.history.call_rows import Row
     from storage.history.rows import Rows
@@ -69,17 +69,19 @@ class MemoryHistory:
         """Apply what a journal kept; what was applied before changes nothing."""
         await self.ping()
         for entry in entries:
-            if not isinstance(entry, LateCost):
-                self._keep(entry)
-            else:
-                await self.late_cost_once(entry)
+            match entry:
+                case LateCost():
+                    await self.late_cost_once(entry)
+                case LateVerdict():
+                    await self.late_once(entry)
+                case Opinion():
+                    await self.feedback_once(entry)
+                case _:
+                    self._keep(entry)
 
     async def late_cost_once(self, entry: LateCost) -> bool:
         """Add a late cost unless this addition was made before; False where the id is unknown."""
-        if entry.op in self._applied:
-            return True
-        self._applied.add(entry.op)
-        return await self.late_cost(entry.id, entry.nanousd)
+        return not self._first(entry.op) or await self.late_cost(entry.id, entry.nanousd)
 
     async def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every question of this embedding model and every team, oldest first, in batches."""
@@ -102,11 +104,16 @@ class MemoryHistory:
 
     async def feedback(self, id: str, caller: Caller, label: float, by: str, note: str) -> Feedback | None:  # noqa: A002 - the row's id
         """A real label (0..1) for the model that answered; the question's labels now, None where there is none."""
-        rows = self._visible(id, caller)
+        return await self.feedback_once(opinion(id, caller, label, by, note, self._now()))
+
+    async def feedback_once(self, entry: Opinion) -> Feedback | None:
+        """The same, unless this addition was made before."""
+        rows = self._visible(entry.id, Caller(team=entry.team or "", admin=entry.team is None))
         if rows is None or rows.inference["served_tier"] is None:
             return None
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        self._labels[rows.id].append(self._numbered(feedback_row(rows.inference, label, by, note, now)))
+        if self._first(entry.op):
+            row = feedback_row(rows.inference, entry.correct, entry.by, entry.note, entry.created_at)
+            self._labels[rows.id].append(self._numbered(row))
         return Feedback(rows.inference["team"], resolved(self._labels[rows.id]))
 
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
@@ -134,18 +141,19 @@ class MemoryHistory:
 
     async def late(self, late: Afterwards) -> Sequence[Label] | None:
         """Keep a verdict that came after the answer; the question's labels now, None where the id is unknown."""
-        return await self.late_once(late, LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd))
+        return await self.late_once(LateVerdict(uuid.uuid4().hex, late_rows_of(late, self._now())))
 
-    async def late_once(self, late: Afterwards, entry: LateCost) -> Sequence[Label] | None:
-        """As `late`, its cost noted as this addition: whoever replays that afterwards does not add it again."""
-        rows = self._rows.get(bare_id(late.request.id))
+    async def late_once(self, entry: LateVerdict) -> Sequence[Label] | None:
+        """The same, unless this addition was made before."""
+        rows, more = self._rows.get(entry.id), entry.rows
         if rows is None:
             return None
-        more = late_rows_of(late, len(rows.attempts), datetime.fromtimestamp(self._clock(), UTC))
-        await self.late_cost_once(entry)
-        rows.inference["evidence"] = {**rows.inference["evidence"], "late": more.verdict}
-        self._rows[rows.id] = replace(rows, attempts=(*rows.attempts, *more.attempts))
-        self._labels[rows.id] += [self._numbered(row) for row in more.labels]
+        if self._first(entry.op):
+            rows.inference["late_cost_nanousd"] += more.cost_nanousd
+            rows.inference["evidence"] = {**rows.inference["evidence"], "late": more.verdict}
+            attempts = (*rows.attempts, *shifted(more.attempts, len(rows.attempts)))
+            self._rows[rows.id] = replace(rows, attempts=attempts)
+            self._labels[rows.id] += [self._numbered(row) for row in more.labels]
         return resolved(self._labels[rows.id])
 
     async def turns(self, since: float) -> Sequence[StoredTurn]:
@@ -163,6 +171,15 @@ class MemoryHistory:
     async def aclose(self) -> None:
         """Take no more outcomes."""
         self._closed = True
+
+    def _first(self, op: str) -> bool:
+        """Whether this addition was not made before; from now on it was."""
+        first = op not in self._applied
+        self._applied.add(op)
+        return first
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
 
     def _keep(self, rows: Rows) -> None:
         if rows.id not in self._rows:

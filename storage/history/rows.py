@@ -20,7 +20,7 @@ from storage.history import clean
 from storage.history.call_rows import attempt_rows, late_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,7 +70,10 @@ def rows_of(outcome: Outcome) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class LateRows:
-    """What is added to a stored request: its judge's calls, its labels, and the verdict, which joins the evidence."""
+    """What is added to a stored request: its judge's calls, its labels, and the verdict, which joins the evidence.
+
+    The calls are numbered from 0; among the request's own they come last (`shifted`).
+    """
 
     id: str
     cost_nanousd: int
@@ -79,12 +82,11 @@ class LateRows:
     verdict: Row
 
 
-def late_rows_of(late: Afterwards, first_position: int, now: datetime) -> LateRows:
+def late_rows_of(late: Afterwards, now: datetime) -> LateRows:
     """What is kept of a verdict that came after the answer.
 
     Args:
         late: the verdict.
-        first_position: the place of its first call among the request's calls.
         now: aware.
     """
     id_ = bare_id(late.request.id)
@@ -92,7 +94,7 @@ def late_rows_of(late: Afterwards, first_position: int, now: datetime) -> LateRo
     return LateRows(
         id_,
         late.cost_nanousd,
-        tuple(late_rows(late, id_, first_position)),
+        tuple(late_rows(late, id_)),
         tuple(_label(each, id_, now) for each in late.labels) if keep_text else (),
         {
             "tier": attempt.tier,
@@ -102,6 +104,11 @@ def late_rows_of(late: Afterwards, first_position: int, now: datetime) -> LateRo
             "checks": _checks(attempt, keep_text),
         },
     )
+
+
+def shifted(attempts: Sequence[Row], first_position: int) -> list[Row]:
+    """Late calls behind the request's own."""
+    return [row | {"position": first_position + row["position"]} for row in attempts]
 
 
 def feedback_row(served: Mapping[str, Any], correct: float, by: str, note: str, now: datetime) -> Row:

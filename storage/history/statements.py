@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.domain import Purpose
 from storage.history import clean
 from storage.history.rows import bare_id
-from storage.schema import applied, attempt, inference, label, tag
+from storage.schema import attempt, inference, label, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from router.domain import Caller
     from storage.history.rows import Rows
-    from storage.journal.entries import LateCost
 
 
 async def insert_new(connection: AsyncConnection, group: Sequence[Rows]) -> None:
@@ -37,7 +36,7 @@ async def insert_new(connection: AsyncConnection, group: Sequence[Rows]) -> None
     heads = [by_id[id_].inference for id_ in sorted(by_id)]
     if not heads:
         return
-    statement = _insert(connection, inference).on_conflict_do_nothing().returning(inference.c.id)
+    statement = insert_or_not(connection, inference).returning(inference.c.id)
     new = [by_id[id_] for id_ in (await connection.execute(statement, heads)).scalars()]
     for table, children in (
         (attempt, [row for rows in new for row in rows.attempts]),
@@ -46,17 +45,6 @@ async def insert_new(connection: AsyncConnection, group: Sequence[Rows]) -> None
     ):
         if children:
             await connection.execute(insert(table), children)
-
-
-async def add_once(connection: AsyncConnection, entry: LateCost, now: datetime) -> bool:
-    """Add a late cost unless this addition was made before; False where the id is unknown."""
-    noted = _insert(connection, applied).values(op=entry.op, created_at=now).on_conflict_do_nothing()
-    if (await connection.execute(noted.returning(applied.c.op))).first() is None:
-        return True
-    if (await connection.execute(add_late_cost(entry.id, entry.nanousd))).rowcount > 0:
-        return True
-    await connection.execute(delete(applied).where(applied.c.op == entry.op))  # its outcome may still come
-    return False
 
 
 def inference_of(id: str, caller: Caller) -> Select[Any]:  # noqa: A002 - the row's id
@@ -132,8 +120,11 @@ def calls_of(ids: Sequence[str]) -> Select[Any]:
     return select(*columns).where(attempt.c.inference_id.in_(ids)).order_by(attempt.c.inference_id, attempt.c.position)
 
 
-def _insert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def insert_or_not(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that changes nothing where the row is there."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def add_late_cost(id: str, nanousd: int) -> Update:  # noqa: A002 - the row's id

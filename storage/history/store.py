@@ -12,36 +12,35 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
+from router.domain import Caller
 from router.errors import ConfigError, GearboxError
 from router.ports import Feedback
 from storage.engine import create_engine, shown, writing
 from storage.faults import RowRefused, cause, guard
 from storage.history import statements
+from storage.history.additions import add_once
 from storage.history.labels import by_model, resolved
 from storage.history.pasts import past
 from storage.history.questions import every, with_labels
-from storage.history.rows import Rows, feedback_row, late_rows_of, rows_of, turn_of
+from storage.history.rows import Rows, late_rows_of, rows_of, turn_of
 from storage.history.story import story
 from storage.history.writer import GROUP_LIMIT, GroupWriter
-from storage.journal.entries import LateCost
+from storage.journal.entries import LateVerdict, opinion
 from storage.migrate import migrate
-from storage.schema import attempt as attempt_table
-from storage.schema import inference
-from storage.schema import label as label_table
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from router.domain import Afterwards, Caller, Label, Outcome
+    from router.domain import Afterwards, Label, Outcome
     from router.margins_state import Past
     from router.ports import StoredQuestion, StoredTurn
     from storage.history.call_rows import Row
-    from storage.journal.entries import Entry
+    from storage.journal.entries import Entry, LateCost, Opinion
 
 QUESTIONS_PER_BATCH = 1_000
 
@@ -162,15 +161,16 @@ class SqlHistory:
 
         None where this caller has no such request, or where no answer was served.
         """
+        return await self.feedback_once(opinion(id, caller, label, by, note, self._now()))
+
+    async def feedback_once(self, entry: Opinion) -> Feedback | None:
+        """The same, noted as this addition: whoever replays it afterwards changes nothing."""
         with guard("storing feedback"):
             async with writing(self.engine).begin() as connection:
-                found = await every(connection, statements.inference_of(id, caller))
-                if not found or found[0]["served_tier"] is None:
+                if not await add_once(connection, entry, self._now()):
                     return None
-                row = feedback_row(found[0], label, by, note, self._now())
-                await connection.execute(insert(label_table), [row])
-                rows = await every(connection, statements.labels_of([row["inference_id"]]))
-        return Feedback(found[0]["team"], resolved(rows))
+                (found,) = await every(connection, statements.inference_of(entry.id, Caller(admin=True)))
+                return Feedback(found["team"], resolved(await every(connection, statements.labels_of([found["id"]]))))
 
     async def late_cost(self, id: str, nanousd: int) -> bool:  # noqa: A002 - the row's id
         """Add what was spent for a request after its answer; False where the id is unknown."""
@@ -183,7 +183,7 @@ class SqlHistory:
         """Add a late cost unless this addition was made before; False where the id is unknown."""
         with guard("adding a late cost"):
             async with writing(self.engine).begin() as connection:
-                return await statements.add_once(connection, entry, self._now())
+                return await add_once(connection, entry, self._now())
 
     async def replay(self, entries: Sequence[Entry]) -> None:
         """Apply what a journal kept, in its order; what was applied before changes nothing.
@@ -204,23 +204,15 @@ class SqlHistory:
 
     async def late(self, late: Afterwards) -> Sequence[Label] | None:
         """Store a verdict that came after the answer; the question's labels now, None where the id is unknown."""
-        return await self.late_once(late, LateCost(uuid.uuid4().hex, late.request.id, late.cost_nanousd))
+        return await self.late_once(LateVerdict(uuid.uuid4().hex, late_rows_of(late, self._now())))
 
-    async def late_once(self, late: Afterwards, entry: LateCost) -> Sequence[Label] | None:
-        """As `late`, its cost noted as this addition: whoever replays that afterwards does not add it again."""
+    async def late_once(self, entry: LateVerdict) -> Sequence[Label] | None:
+        """The same, noted as this addition: whoever replays it afterwards changes nothing."""
         with guard("storing a late verdict"):
             async with writing(self.engine).begin() as connection:
-                found = await every(connection, statements.stored(late.request.id))
-                if not found:
+                if not await add_once(connection, entry, self._now()):
                     return None
-                rows = late_rows_of(late, found[0]["calls"], self._now())
-                evidence = {**found[0]["evidence"], "late": rows.verdict}
-                await statements.add_once(connection, entry, self._now())
-                await connection.execute(update(inference).where(inference.c.id == rows.id).values(evidence=evidence))
-                for table, children in ((attempt_table, rows.attempts), (label_table, rows.labels)):
-                    if children:
-                        await connection.execute(insert(table), children)
-                return resolved(await every(connection, statements.labels_of([rows.id])))
+                return resolved(await every(connection, statements.labels_of([entry.id])))
 
     async def turns(self, since: float) -> Sequence[StoredTurn]:
         """The last answered turn of each conversation that was active since then."""
@@ -245,8 +237,8 @@ class SqlHistory:
             async with writing(self.engine).begin() as connection:
                 await statements.insert_new(connection, [each for each in group if isinstance(each, Rows)])
                 for each in group:
-                    if isinstance(each, LateCost):
-                        await statements.add_once(connection, each, self._now())
+                    if not isinstance(each, Rows):
+                        await add_once(connection, each, self._now())
 
     async def _question_rows(self, embedding_model: str, after: tuple[datetime, str] | None) -> list[Row]:
         with guard("loading questions"):

@@ -1,24 +1,27 @@
-"""What a journal keeps, as one line each: an outcome's rows, or a late cost.
+"""What a journal keeps, as one line each: an outcome's rows, or what is added to a request afterwards.
 
 The law of this file: pure. A line holds the CRC-32 of the rest and the rest as JSON, so that a torn or rotten line is
-known for what it is; both kinds of entry can be applied any number of times and count once (`applied`, the row's id).
+known for what it is; every kind of entry can be applied any number of times and counts once (`applied`, the row's id).
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 import zlib
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from storage.history.rows import Rows
+from storage.history.rows import LateRows, Rows
 
 if TYPE_CHECKING:
+    from router.domain import Caller
     from storage.history.call_rows import Row
 
-VERSION = 1
+#: Of outcomes and late costs, and of what older versions do not know: they put it aside.
+VERSION, NEWER = 1, 2
 _CRC_DIGITS = 8
 
 
@@ -31,13 +34,39 @@ class LateCost:
     nanousd: int
 
 
-Entry: TypeAlias = Rows | LateCost
+@dataclass(frozen=True, slots=True)
+class LateVerdict:
+    """What a judge said after the answer: its calls and their cost, its labels."""
+
+    op: str
+    rows: LateRows
+
+    @property
+    def id(self) -> str:
+        """The request's."""
+        return self.rows.id
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Feedback on a request of this team, None = of any; `correct` is 0..1."""
+
+    op: str
+    id: str
+    team: str | None
+    correct: float
+    by: str
+    note: str
+    created_at: datetime
+
+
+Addition: TypeAlias = LateCost | LateVerdict | Opinion
+Entry: TypeAlias = Rows | Addition
 
 
 def encoded(entry: Entry) -> bytes:
     """One line, its end included."""
-    body = _late_cost(entry) if isinstance(entry, LateCost) else _rows(entry)
-    data = json.dumps({"v": VERSION, **body}, separators=(",", ":")).encode()
+    data = json.dumps(_body(entry), separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(data), data)
 
 
@@ -47,13 +76,29 @@ def decoded(line: bytes) -> Entry | None:
     if space != b" " or not line.endswith(b"\n") or crc != b"%08x" % zlib.crc32(data):
         return None
     body = json.loads(data)
-    if body["v"] != VERSION:
-        return None
-    return LateCost(**body["late_cost"]) if "late_cost" in body else _read(body)
+    if body["v"] == VERSION:
+        return LateCost(**body["late_cost"]) if "late_cost" in body else _read(body)
+    if body["v"] == NEWER and "opinion" in body:
+        return Opinion(**_undated(body["opinion"]))
+    return LateVerdict(body["op"], _late_rows(body["late"])) if body["v"] == NEWER and "late" in body else None
 
 
-def _late_cost(entry: LateCost) -> dict[str, Any]:
-    return {"late_cost": {"op": entry.op, "id": entry.id, "nanousd": entry.nanousd}}
+def _body(entry: Entry) -> dict[str, Any]:
+    match entry:
+        case LateCost():
+            return {"v": VERSION, "late_cost": asdict(entry)}
+        case LateVerdict():
+            labels = [_dated(row) for row in entry.rows.labels]
+            return {"v": NEWER, "op": entry.op, "late": asdict(entry.rows) | {"labels": labels}}
+        case Opinion():
+            return {"v": NEWER, "opinion": _dated(asdict(entry))}
+        case Rows():
+            return {"v": VERSION, **_rows(entry)}
+
+
+def _late_rows(told: dict[str, Any]) -> LateRows:
+    labels = tuple(_undated(row) for row in told["labels"])
+    return LateRows(**{**told, "attempts": tuple(told["attempts"]), "labels": labels})
 
 
 def _rows(rows: Rows) -> dict[str, Any]:
@@ -74,3 +119,9 @@ def _dated(row: Row) -> Row:
 
 def _undated(row: Row) -> Row:
     return row | {"created_at": datetime.fromisoformat(row["created_at"])}
+
+
+def opinion(request_id: str, caller: Caller, correct: float, by: str, note: str, now: datetime) -> Opinion:
+    """Feedback as an addition of its own name."""
+    team = None if caller.admin else caller.team
+    return Opinion(uuid.uuid4().hex, request_id, team, correct, by, note, now)

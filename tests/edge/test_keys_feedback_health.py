@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
 import httpx
 import openai
 import pytest
-from edge_server import EASY, WordEmbedder
+from edge_server import EASY, WordEmbedder, config, plan_of, serving
 from test_request_errors import error_of
 from test_request_headers import HARD, chat
 
@@ -104,6 +108,22 @@ def test_feedback_changes_the_label_and_the_next_estimate(keyed, key):
         assert estimates(red)["small"] == pytest.approx((0.25 + 5 * 0.5) / (1 + 5))
         labels = red.get(f"/v1/decisions/{request_id}").json()["labels"]
     assert [label["correct"] for label in labels if label["source"] == "feedback"] == [0.0, 0.25]
+
+
+def test_feedback_while_the_database_is_away_is_kept_and_learnt_when_it_is_back(catalog, tmp_path):
+    database = tmp_path / "gearbox.db"
+    plan = plan_of(config(), database, catalog)
+    impatient = plan.config.store.model_copy(update={"patience_s": 0.2})
+    plan = replace(plan, config=plan.config.model_copy(update={"store": impatient}))
+    with serving(plan, database) as gearbox, client_of(gearbox, "") as http:
+        asked = chat(http).headers["x-request-id"]
+        with closing(sqlite3.connect(database, isolation_level=None)) as held:
+            held.execute("BEGIN EXCLUSIVE")
+            given = http.post("/v1/feedback", json={"id": asked, "valid": False})
+            held.execute("ROLLBACK")
+        assert (given.status_code, given.json()["queued"], given.json()["labels"]) == (202, True, [])
+        label = gearbox.wait_for_row("SELECT * FROM label WHERE source = 'feedback'", seconds=30)
+    assert (label["inference_id"], label["correct"]) == (asked, 0.0)
 
 
 def test_feedback_on_an_unlabelled_answer_is_its_first_label(serve):

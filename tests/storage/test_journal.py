@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from outcomes import build_outcome
+from outcomes import build_outcome, late_of
 
+from router.domain import Caller
 from router.errors import ConfigError
-from storage.history.rows import rows_of, unpacked
+from storage.history.rows import late_rows_of, rows_of, unpacked
 from storage.journal import segment as segment_module
-from storage.journal.entries import LateCost, decoded, encoded
+from storage.journal.entries import LateCost, LateVerdict, decoded, encoded, opinion
 from storage.journal.journal import REFUSED, Journal, JournalUnwritable
 
 
@@ -53,6 +55,16 @@ def test_an_outcome_is_the_same_after_the_journal(changes):
     line = encoded(rows)
     assert line.count(b"\n") == 1
     assert decoded(line) == rows
+
+
+@pytest.mark.parametrize("store", [True, False], ids=["with its text", "without"])
+def test_what_is_added_afterwards_is_the_same_after_the_journal(store):
+    now = datetime.now(UTC)
+    verdict = LateVerdict("op-1", late_rows_of(late_of(build_outcome(store=store)), now))
+    assert decoded(encoded(verdict)) == verdict
+    for caller in (Caller(team="blue"), Caller(admin=True)):
+        said = opinion("r-1", caller, 0.25, "me", "a note\n", now)
+        assert decoded(encoded(said)) == said
 
 
 def test_an_embedding_keeps_every_bit():

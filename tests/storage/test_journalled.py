@@ -71,6 +71,11 @@ async def told(history, n):
     return [place for place in range(n) if await history.decision(f"r-{place}", BLUE) is None]
 
 
+def positions(decision):
+    """The places of a request's calls, late ones included."""
+    return sorted(call["position"] for rung in decision["attempts"] for call in rung["calls"])
+
+
 async def counted(store, table):
     async with store.engine.connect() as connection:
         return (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
@@ -128,12 +133,56 @@ async def test_a_late_verdict_that_was_stored_too_slowly_is_paid_once(history, s
     assert (await history.decision("r-0", BLUE))["late_cost_nanousd"] == late.cost_nanousd > 0
 
 
+async def test_a_late_verdict_during_an_outage_is_paid_and_learnt_once(history, store):
+    await history.record(build_outcome("r-0"))
+    store.mode = "away"
+    await history.record(build_outcome("r-1"))
+    late = late_of(build_outcome("r-0"))
+    for request in ("r-0", "r-1"):
+        assert await history.late(late_of(build_outcome(request))) is None
+    store.mode = "up"
+    await replayed(history)
+    for request in ("r-0", "r-1"):
+        found = await history.decision(request, BLUE)
+        assert found["late_cost_nanousd"] == late.cost_nanousd > 0
+        assert found["evidence"]["late"]["verdict"] == "valid"
+        assert [label["correct"] for label in found["labels"] if label["tier"] == "large"][-1] == 0.25
+        assert positions(found) == [0, 1, 2, 3, 4]
+
+
+async def test_feedback_during_an_outage_is_kept_and_learnt_once(history, store):
+    await history.record(build_outcome("r-0"))
+    store.mode = "away"
+    await history.record(build_outcome("r-1"))
+    for request in ("r-0", "r-1"):
+        given = await history.feedback(request, BLUE, 0.0, "me", "wrong")
+        assert (given.queued, given.labels) == (True, ())
+    store.mode = "up"
+    await replayed(history)
+    for request in ("r-0", "r-1"):
+        labels = (await history.decision(request, BLUE))["labels"]
+        assert [(each["correct"], each["by"]) for each in labels if each["source"] == "feedback"] == [(0.0, "me")]
+
+
+async def test_feedback_during_an_outage_touches_no_other_teams_labels(history, store):
+    await history.record(build_outcome("r-0"))
+    store.mode = "away"
+    await history.feedback("r-0", Caller(team="red"), 0.0, "red", "")
+    await history.feedback("r-0", Caller(team="red", admin=True), 1.0, "admin", "")
+    store.mode = "up"
+    await replayed(history)
+    labels = (await history.decision("r-0", BLUE))["labels"]
+    assert [each["by"] for each in labels if each["source"] == "feedback"] == ["admin"]
+
+
 async def test_a_batch_that_was_applied_just_before_the_crash_is_applied_once(sql_url, tmp_path):
     store = await SqlHistory.open(sql_url)
     journal = await Journal.open(tmp_path / "journal")
     away = JournalledHistory(store, journal, away=True, probe_s=60, patience_s=0)
     await away.record(build_outcome("r-0"))
     await away.late_cost("r-0", 7)
+    await away.late(late_of(build_outcome("r-0")))
+    await away.feedback("r-0", BLUE, 0.0, "me", "")
     await journal.seal()
     await store.replay((await journal.batch(9)).entries)  # and `done` is never said
     await away.aclose()
@@ -141,7 +190,10 @@ async def test_a_batch_that_was_applied_just_before_the_crash_is_applied_once(sq
     again = JournalledHistory(await SqlHistory.open(sql_url), await Journal.open(tmp_path / "journal"))
     await replayed(again)
     found = await again.decision("r-0", BLUE)
-    assert (found["late_cost_nanousd"], len(found["labels"])) == (7, 2)
+    late = late_of(build_outcome("r-0"))
+    assert found["late_cost_nanousd"] == 7 + late.cost_nanousd
+    assert len(found["labels"]) == 2 + len(late.labels) + 1
+    assert positions(found) == [0, 1, 2, 3, 4]
     await again.aclose()
 
 
