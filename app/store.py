@@ -62,7 +62,7 @@ async def open_history(config: Config, stack: AsyncExitStack) -> tuple[Journalle
         raise
     history = JournalledHistory(sql, journal, patience_s=patience_s(wanted), away=away)
     stack.push_async_callback(history.aclose)
-    _keep_on(Retention(sql.engine, wanted.retention_days, wanted.text_retention_days).run(), stack)
+    keep_on(Retention(sql.engine, wanted.retention_days, wanted.text_retention_days).run(), stack)
     return history, sql
 
 
@@ -97,7 +97,7 @@ async def follow(
     follower = Follower(SqlFeed(sql, starter.model), neighbours, starter.scope_of, poll_s=config.store.poll_s)
     if not away:
         _log.info("history loaded", questions=await follower.load(), embedding=starter.model)
-    _keep_on(follower.run(), stack)
+    keep_on(follower.run(), stack)
 
 
 def watch(
@@ -120,7 +120,7 @@ def watch(
             await look()
             await asyncio.sleep(GAUGES_S)
 
-    _keep_on(run(), stack)
+    keep_on(run(), stack)
     return look
 
 
@@ -141,7 +141,7 @@ async def _reached(sql: SqlHistory, wanted: StoreConfig) -> bool:
             return True
 
 
-def _keep_on(job: Coroutine[object, object, None], stack: AsyncExitStack) -> None:
+def keep_on(job: Coroutine[object, object, None], stack: AsyncExitStack) -> None:
     """Run in the background until the stack closes."""
     task = asyncio.create_task(job)
 

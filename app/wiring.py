@@ -18,7 +18,7 @@ from app.edge.reports import Extras
 from app.observe.metrics import Metrics
 from app.observe.request_log import RequestLog
 from app.services import Services
-from app.store import follow, open_history, open_index, watch
+from app.store import follow, keep_on, open_history, open_index, watch
 from app.wiring_models import open_caller, open_embedder, open_embeddings
 from app.wiring_money import open_money
 from cascade.checks.command import AT_ONCE
@@ -32,6 +32,8 @@ from cascade.policies import registry
 from cascade.runner import Runner
 from router.conversations import Conversations
 from router.errors import StoreUnavailable
+from router.following_margins import MarginFollower
+from router.margins_state import NEWEST
 from router.starter import Starter
 from storage.reports.reports import Reports
 from storage.reports.reports import Tier as ReportedTier
@@ -70,7 +72,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
     neighbours = await open_index(config, sql, embedder, stack)
     starter = Starter(embedder, neighbours, config.history.scope)
     await follow(config, sql, neighbours, starter, stack, away=history.away)
-    knowledge = await _knowledge(plan, history, starter)
+    knowledge = await _knowledge(plan, history, starter, stack)
     caller = open_caller(plan, stack, tracing)
     tiers = {tier.name: tier for tier in ladder.tiers}
     judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
@@ -122,14 +124,16 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
     )
 
 
-async def _knowledge(plan: Plan, history: History, starter: Starter) -> Knowledge:
-    """Margins as they were before the last stop, and the skill profiles."""
+async def _knowledge(plan: Plan, history: History, starter: Starter, stack: AsyncExitStack) -> Knowledge:
+    """Margins as they were before the last stop, kept in step with other workers' from then on; the skill profiles."""
     knowledge = Knowledge.of([plan.policy(name) for name in registry.names()], starter.model)
     try:
-        async for batch in history.pasts(knowledge.margin_policies):
+        async for batch in history.pasts(knowledge.margin_policies, NEWEST):
             knowledge.load((starter.scope_of(team), past) for team, past in batch)
     except StoreUnavailable as error:  # serving goes on without the database, and so does learning margins
         _log.warning("margins start anew", why=error.message)
+    following = MarginFollower(history, knowledge, starter.scope_of, poll_s=plan.config.store.poll_s)
+    keep_on(following.run(), stack)
     return knowledge
 
 

@@ -6,6 +6,7 @@ It asks no model and no database; a profile is read once, when it is made.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The horizon of a history that no policy with margins looks at.
 NO_HORIZON = 1
+#: Requests whose learning is remembered, so that none counts twice: more than pass in the minutes that are followed.
+REMEMBERED = 200_000
 
 
 class Knowledge:
@@ -44,6 +47,7 @@ class Knowledge:
         self._margins = margins
         self._profiles = profiles
         self._horizons = horizons
+        self._learnt: OrderedDict[str, bool] = OrderedDict()
 
     @classmethod
     def of(cls, policies: Iterable[Policy], embedding_model: str | None = None) -> Knowledge:
@@ -78,9 +82,15 @@ class Knowledge:
         return Knowledge(self._margins.fresh(), self._profiles, self._horizons)
 
     def load(self, pasts: Iterable[tuple[str, Past]]) -> None:
-        """(scope, past) of everything stored, oldest first."""
+        """(scope, past) of what is stored, oldest first; what is known already changes nothing."""
         for scope, past in pasts:
-            self._margins.learn(past, scope, max(self._horizons.values(), default=NO_HORIZON))
+            if not self.knows(past.id):
+                self._remember(past.id, read_back=True)
+                self._margins.learn(past, scope, max(self._horizons.values(), default=NO_HORIZON))
+
+    def knows(self, request_id: str) -> bool:
+        """Whether the margins were learnt from this request, as far as that is remembered."""
+        return request_id in self._learnt
 
     def enriched(self, evidence: Evidence, policy: Policy, vector: NDArray[np.float32] | None, scope: str) -> Evidence:
         """The evidence with what this policy wants; `vector` is the question's unit vector, None = not embedded."""
@@ -94,7 +104,16 @@ class Knowledge:
     def learn(self, run: Run, policy: Policy, labels: Mapping[str, float], scope: str, *, learn: bool = True) -> None:
         """Take over a finished run; with `learn` False only its money counts."""
         if isinstance(policy, WantsMargins):
+            if self._learnt.get(run.id):  # the store was faster
+                return
+            self._remember(run.id, read_back=False)
             self._margins.learn(past_of(run, labels, learn=learn), scope, policy.horizon)
+
+    def _remember(self, request_id: str, *, read_back: bool) -> None:
+        """That it was learnt from, and whether it came from the store rather than from its run here."""
+        self._learnt[request_id] = read_back
+        while len(self._learnt) > REMEMBERED:
+            self._learnt.popitem(last=False)
 
     def relabel(self, request_id: str, labels: Mapping[str, float], scope: str) -> None:
         """Somebody said how right an earlier answer was."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The latest margins of a series that count: what a model was like long ago says little of it now.
 WINDOW = 10_000
+#: Requests that are read back at start: enough for the windows of a few teams and series, and for the pot.
+NEWEST = 5 * WINDOW
 #: Fewer labelled margins than this give no curve.
 MIN_LABELLED = 50
 #: A curve is fitted anew once there is this much more to fit it to.

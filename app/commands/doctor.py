@@ -16,6 +16,7 @@ from cascade.knowledge import Knowledge
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.errors import ConfigError, GearboxError
 from router.index import FaissNeighbours
+from router.margins_state import NEWEST
 from storage.history.store import SqlHistory
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ async def _log_probabilities(plan: Plan, history: SqlHistory) -> Finding:
     """Whether `two-tier` can read how sure its small tier is: by what is known of the model and by what it has done."""
     policy = plan.policy("two-tier")
     knowledge = Knowledge.of([policy])
-    async for batch in history.pasts(knowledge.margin_policies):
+    async for batch in history.pasts(knowledge.margin_policies, NEWEST):
         knowledge.load(batch)
     named = policy.settings["small"]
     small = next((tier for tier in plan.ladder.tiers if tier.name == named), plan.ladder.tiers[0])

@@ -116,8 +116,13 @@ class History(Protocol):
     def questions(self, embedding_model: str) -> AsyncIterator[Sequence[StoredQuestion]]:
         """Every stored question of this embedding model, oldest first, in batches."""
 
-    def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
-        """(team, past) of every finished request of these policies, oldest first, in batches."""
+    def pasts(self, policies: Sequence[str], newest: int) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of the newest finished requests of these policies, the oldest of them first, in batches."""
+
+    async def pasts_since(
+        self, policies: Sequence[str], since: float, known: Callable[[str], bool]
+    ) -> Sequence[tuple[str, Past]]:
+        """(team, past) of those that began since then (seconds since the epoch) and whose ids are not known."""
 
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""

@@ -33,7 +33,7 @@ from storage.journal.entries import LateCost, LateVerdict, opinion
 from storage.journal.journal import JournalUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from router.domain import Afterwards, Caller, Label, Outcome
     from router.margins_state import Past
@@ -178,9 +178,15 @@ class JournalledHistory:
         """The last answered turn of each conversation that was active since then."""
         return await self.store.turns(since)
 
-    def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
-        """(team, past) of every finished request of these policies, oldest first, in batches."""
-        return self.store.pasts(policies)
+    def pasts(self, policies: Sequence[str], newest: int) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of the newest finished requests of these policies, the oldest of them first, in batches."""
+        return self.store.pasts(policies, newest)
+
+    async def pasts_since(
+        self, policies: Sequence[str], since: float, known: Callable[[str], bool]
+    ) -> Sequence[tuple[str, Past]]:
+        """(team, past) of those that began since then and whose ids are not known."""
+        return await self.store.pasts_since(policies, since, known)
 
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request, or not yet."""

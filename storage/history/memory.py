@@ -90,12 +90,18 @@ class MemoryHistory:
         for start in range(0, len(found), self._batch):
             yield [self._question(row) for row in found[start : start + self._batch]]
 
-    async def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
-        """(team, past) of every finished request of these policies, oldest first, in batches."""
-        found = [rows for rows in self._rows.values() if rows.inference["policy"] in policies]
-        found.sort(key=lambda rows: (rows.inference["created_at"], rows.inference["id"]))
+    async def pasts(self, policies: Sequence[str], newest: int) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of the newest finished requests of these policies, the oldest of them first, in batches."""
+        found = self._of_policies(policies)[-newest:]
         for start in range(0, len(found), self._batch):
             yield [self._past(rows) for rows in found[start : start + self._batch]]
+
+    async def pasts_since(
+        self, policies: Sequence[str], since: float, known: Callable[[str], bool]
+    ) -> Sequence[tuple[str, Past]]:
+        """(team, past) of those that began since then and whose ids are not known."""
+        found = [rows for rows in self._of_policies(policies) if rows.inference["created_at"].timestamp() >= since]
+        return [self._past(rows) for rows in found if not known(rows.id)]
 
     async def decision(self, id: str, caller: Caller) -> Mapping[str, Any] | None:  # noqa: A002 - the row's id
         """One request's whole story as JSON; None where this caller has no such request."""
@@ -191,6 +197,11 @@ class MemoryHistory:
         if rows is None or not (caller.admin or rows.inference["team"] == clean.text(caller.team)):
             return None
         return rows
+
+    def _of_policies(self, policies: Sequence[str]) -> list[Rows]:
+        """These policies' requests, the oldest first."""
+        found = [rows for rows in self._rows.values() if rows.inference["policy"] in policies]
+        return sorted(found, key=lambda rows: (rows.inference["created_at"], rows.id))
 
     def _question(self, row: Row) -> StoredQuestion:
         return StoredQuestion(row["id"], row["team"], unpacked(row["embedding"]), by_model(self._labels[row["id"]]))

@@ -100,6 +100,25 @@ def of_policies_after(policies: Sequence[str], after: tuple[datetime, str] | Non
     return statement.order_by(inference.c.created_at, inference.c.id).limit(limit)
 
 
+def place_before(policies: Sequence[str], newest: int) -> Select[Any]:
+    """The request before the newest so many of these policies."""
+    order = (inference.c.created_at.desc(), inference.c.id.desc())
+    place = select(inference.c.created_at, inference.c.id).where(inference.c.policy.in_(policies))
+    return place.order_by(*order).offset(newest).limit(1)
+
+
+def ids_of_policies(policies: Sequence[str], since: datetime) -> Select[Any]:
+    """The requests of these policies that began since then, from the index alone."""
+    found = select(inference.c.id).where(inference.c.policy.in_(policies), inference.c.created_at >= since)
+    return found.order_by(inference.c.created_at, inference.c.id)
+
+
+def heads_of(ids: Sequence[str]) -> Select[Any]:
+    """These requests, oldest first, as `of_policies_after` has them."""
+    columns = (inference.c.id, inference.c.team, inference.c.created_at, inference.c.stored)
+    return select(*columns).where(inference.c.id.in_(ids)).order_by(inference.c.created_at, inference.c.id)
+
+
 def answered(limit: int) -> Select[Any]:
     """The latest answers whose question and text were kept, one row each."""
     columns = (inference.c.id, inference.c.question, attempt.c.model, attempt.c.answer)

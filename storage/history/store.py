@@ -132,12 +132,23 @@ class SqlHistory:
             yield await with_labels(self.engine, rows)
             after = (rows[-1]["created_at"], rows[-1]["id"])
 
-    async def pasts(self, policies: Sequence[str]) -> AsyncIterator[Sequence[tuple[str, Past]]]:
-        """(team, past) of every finished request of these policies, oldest first, in batches."""
-        after: tuple[datetime, str] | None = None
+    async def pasts(self, policies: Sequence[str], newest: int) -> AsyncIterator[Sequence[tuple[str, Past]]]:
+        """(team, past) of the newest finished requests of these policies, the oldest of them first, in batches."""
+        after = await self._older_than(policies, newest)
         while rows := await self._policy_rows(policies, after):
             yield await self._as_pasts(rows)
             after = (rows[-1]["created_at"], rows[-1]["id"])
+
+    async def pasts_since(
+        self, policies: Sequence[str], since: float, known: Callable[[str], bool]
+    ) -> Sequence[tuple[str, Past]]:
+        """(team, past) of those that began since then and whose ids are not known."""
+        with guard("following margins"):
+            async with self.engine.begin() as connection:
+                ids = await connection.execute(statements.ids_of_policies(policies, datetime.fromtimestamp(since, UTC)))
+                new = [id_ for id_ in ids.scalars() if not known(id_)][: self._batch]
+                heads = await every(connection, statements.heads_of(new)) if new else []
+        return await self._as_pasts(heads) if heads else []
 
     async def answered(self, limit: int) -> Sequence[Row]:
         """The latest kept answers with their questions: id, question, model, answer and tokens."""
@@ -249,6 +260,13 @@ class SqlHistory:
         with guard("loading margins"):
             async with self.engine.begin() as connection:
                 return await every(connection, statements.of_policies_after(policies, after, self._batch))
+
+    async def _older_than(self, policies: Sequence[str], newest: int) -> tuple[datetime, str] | None:
+        """The place before the newest so many requests; None where there are no more."""
+        with guard("loading margins"):
+            async with self.engine.begin() as connection:
+                found = (await connection.execute(statements.place_before(policies, newest))).first()
+        return None if found is None else (found.created_at, found.id)
 
     async def _as_pasts(self, heads: list[Row]) -> list[tuple[str, Past]]:
         ids = [head["id"] for head in heads]
