@@ -31,6 +31,8 @@ STEP = 50_000
 DIMENSIONS = 384
 EMBEDDING_BYTES = 4 * DIMENSIONS
 RUNS = 5
+#: A vector in a plan is long.
+WIDTH = 160
 
 
 @contextmanager
@@ -151,7 +153,7 @@ async def show(url: str, options: argparse.Namespace) -> bool:
         fault = fault_of(plan, question)
         right &= fault is None
         print(f"\n{question.name}: {took:.2f} ms{'' if fault is None else f'   {fault}'}")
-        print("\n".join(f"    {line}" for line in plan))
+        print("\n".join(f"    {line[:WIDTH]}" for line in plan))
     await engine.dispose()
     return right
 
