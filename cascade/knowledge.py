@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cascade.curve_file import load_curves
 from cascade.policies.policy import WantsMargins, WantsSkills
 from cascade.profiling.profile_file import load_profile
 from router.calibration import fit_curve
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from cascade.policies.policy import Policy
     from router.domain import Evidence, Run
-    from router.margins_state import Past
+    from router.margins_state import Curve, Past, Series
 
 #: The horizon of a history that no policy with margins looks at.
 NO_HORIZON = 1
@@ -58,14 +59,15 @@ class Knowledge:
             embedding_model: the one questions are embedded with; None = not checked against the profiles'.
 
         Raises:
-            ConfigError: a profile is missing, broken or made with another embedding model.
+            ConfigError: a profile or a file of curves is missing or broken, or another embedding model made it.
         """
         asked = list(policies)
         paths = {policy.profile for policy in asked if isinstance(policy, WantsSkills) and policy.profile}
         wants = [policy for policy in asked if isinstance(policy, WantsMargins)]
         horizons = {policy.name: policy.horizon for policy in asked if isinstance(policy, WantsMargins)}
         lookups = {path: _lookup(path, embedding_model) for path in paths}
-        return cls(_keeper(curves=any(policy.wants_curve for policy in wants)), lookups, horizons)
+        given = {series: curve for policy in wants if policy.curves for series, curve in _curves(policy.curves)}
+        return cls(_keeper(given, curves=any(policy.wants_curve for policy in wants)), lookups, horizons)
 
     @property
     def margins(self) -> MarginKeeper:
@@ -120,12 +122,16 @@ class Knowledge:
         self._margins.relabel(request_id, labels, scope)
 
 
-def _keeper(*, curves: bool) -> MarginKeeper:
+def _keeper(given: Mapping[Series, Curve], *, curves: bool) -> MarginKeeper:
     if not curves:
         return MarginKeeper()
     # scikit-learn takes a second to import: now rather than while a request waits.
     fit_curve([(0.0, 1.0)], [])
-    return MarginKeeper(fit_curve)
+    return MarginKeeper(fit_curve, given)
+
+
+def _curves(path: str) -> Iterable[tuple[Series, Curve]]:
+    return load_curves(Path(path)).items()
 
 
 def _lookup(path: str, embedding_model: str | None) -> SkillLookup:

@@ -213,15 +213,21 @@ class MarginKeeper:
 
     Args:
         fit: makes a curve of labelled margins (`calibration.fit_curve`); None = nobody wants curves.
+        given: curves that were fitted elsewhere; they count instead of what is learnt here.
     """
 
-    def __init__(self, fit: Callable[[Sequence[Labelled], Sequence[float]], Curve] | None = None) -> None:
+    def __init__(
+        self,
+        fit: Callable[[Sequence[Labelled], Sequence[float]], Curve] | None = None,
+        given: Mapping[Series, Curve] | None = None,
+    ) -> None:
         self._fit = fit
+        self._given = given or {}
         self._scopes: dict[str, _Scope] = {}
 
     def fresh(self) -> MarginKeeper:
         """An empty one of the same kind."""
-        return MarginKeeper(self._fit)
+        return MarginKeeper(self._fit, self._given)
 
     @property
     def lacking(self) -> frozenset[str]:
@@ -232,10 +238,10 @@ class MarginKeeper:
         """What is known now; later arrivals do not change it."""
         known = self._scopes.get(scope)
         if known is None:
-            return MarginState(lacking=self.lacking)
+            return MarginState(curves=self._given, lacking=self.lacking)
         return MarginState(
             margins={series: margins.frozen() for series, margins in known.series.items()},
-            curves=self._curves(known),
+            curves={**self._curves(known), **self._given},
             costs=dict(known.costs),
             both=dict(known.both),
             asked=known.asked,

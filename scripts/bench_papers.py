@@ -6,8 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.lab.calibrate import fitted as fitted_curves
+from cascade.curve_file import save_curves
 from cascade.lab.calibration import signals
 from cascade.lab.curves import budget_curve
+from cascade.margins import FIRST_TOKEN
 from cascade.policies import registry
 from cascade.profiling.build import About, build
 from cascade.profiling.profile_file import save_profile
@@ -48,6 +51,25 @@ def two_tier(recording: Recording) -> int:
             print(f"| {ladder} | {share:.0%} | {told} |")
     print()
     return missed
+
+
+def isotonic(recording: Recording) -> None:
+    """The isotonic variant: curves fitted on train, aiming at what the fitted threshold of each budget scores there."""
+    print("| ladder | budget | aim % | train's curve: right %, USD, share of the way | learning alone: right %, USD |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "curves.json"
+        save_curves(fitted_curves(recording, recording.of_split("train"), FIRST_TOKEN), "train", path)
+        for ladder in LADDERS:
+            fit, chosen = (stream(recording, ladder, split=split) for split in ("train", "test"))
+            low, high = _ends(chosen)
+            for share in SHARES:
+                aim = _one(fit, {"threshold": _fitted(recording, ladder, share)}).accuracy or 0.0
+                wanted = {"calibration": "isotonic", "target_accuracy": aim}
+                row, alone = _one(chosen, {**wanted, "curves": str(path)}), _one(chosen, wanted)
+                way = (row.cost_nanousd - low.cost_nanousd) / (high.cost_nanousd - low.cost_nanousd)
+                print(f"| {ladder} | {share:.0%} | {100 * aim:.1f} | {_told(row)}, {way:.0%} | {_told(alone)} |")
+    print()
 
 
 def areas(recording: Recording) -> None:
@@ -112,7 +134,7 @@ def _ends(chosen: Stream) -> tuple[Row, Row]:
     return low, high
 
 
-def _one(chosen: Stream, settings: dict[str, float]) -> Row:
+def _one(chosen: Stream, settings: dict[str, float | str]) -> Row:
     (row,) = replay(chosen, [registry.build("two-tier", settings)])
     return row
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench_papers import areas, skills, two_tier
+from bench_papers import areas, isotonic, skills, two_tier
 
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.lab.lockin import lock_in
@@ -55,6 +55,7 @@ def main() -> int:
         print("bench replay: set GEARBOX_RECORDINGS to the folder that holds the recordings", file=sys.stderr)
         return 2
     missed = reached() + two_tier(recording("confidence"))
+    isotonic(recording("confidence"))
     areas(recording("confidence"))
     missed += skills(recording("mmlu-pro"), embedder())
     singles()

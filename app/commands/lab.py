@@ -41,7 +41,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing els
 
 def add_commands(app: typer.Typer, imports: typer.Typer) -> None:
     """Give these commands to the command line, and to its `import`."""
-    for command in (replay, tune, whatif, export):
+    for command in (replay, tune, calibrate, whatif, export):
         app.command()(command)
     imports.command("history")(import_history)
 
@@ -152,6 +152,18 @@ def export(
     from app.lab.export import run  # noqa: PLC0415 - heavy
 
     run(recording, since=since, team=team, config=config)
+
+
+def calibrate(
+    recording: Annotated[Path, typer.Argument(help="A recording's folder.", show_default=False)],
+    split: Annotated[Optional[str], typer.Option(help="Fit on this split only.")] = None,  # noqa: UP045
+    measure: Annotated[str, typer.Option(help="The margin that its confidence stands for.")] = "first:probability",
+    out: Annotated[Path, typer.Option(help="The file of curves.")] = Path("curves.json"),
+) -> None:
+    """Fit P(wrong) by margin on graded answers, for two-tier with calibration: isotonic."""
+    from app.lab.calibrate import run  # noqa: PLC0415 - heavy
+
+    run(recording, split=split, measure=measure, out=out)
 
 
 def import_history(

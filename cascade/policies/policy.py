@@ -57,6 +57,10 @@ class WantsMargins(Protocol):
     def wants_curve(self) -> bool:
         """Whether it wants P(wrong) by margin too."""
 
+    @property
+    def curves(self) -> str | None:
+        """The path of curves fitted elsewhere; None = only what is learnt here counts."""
+
 
 @runtime_checkable
 class WantsSkills(Protocol):

@@ -55,6 +55,11 @@ class TwoTier:
         return self._set.calibration == "isotonic"
 
     @property
+    def curves(self) -> str | None:
+        """The path of curves that were fitted elsewhere (`WantsMargins`)."""
+        return self._set.curves if self.wants_curve else None
+
+    @property
     def measure(self) -> str:
         """The measure it asks for."""
         return measure(self._set.margin, self._set.scale)

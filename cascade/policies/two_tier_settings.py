@@ -17,7 +17,8 @@ class TwoTierSettings:
     first token or the mean over all, `scale` at probabilities (default) or their logarithms.
 
     The threshold is, in this order: `threshold`, a fixed margin in the measure's scale; with `calibration: isotonic`,
-    once enough answers have labels, the cheapest that meets `target_accuracy`; else the paper's running quantile for
+    once enough answers have labels, or from the first request on by `curves` (a file of `gearbox calibrate`), the
+    cheapest that meets `target_accuracy`; else the paper's running quantile for
     `budget_share`, 0..1 of the way from always-small's to always-large's cost, over a `horizon` of so many requests
     after which a new pot begins; the first `warm_up` answers are never escalated for their margin.
 
@@ -32,6 +33,7 @@ class TwoTierSettings:
     threshold: float | None = None
     calibration: Literal["none", "isotonic"] = "none"
     target_accuracy: float = 0.8
+    curves: str | None = None
     budget_share: float = 0.5
     horizon: int = 1000
     warm_up: int = 20
@@ -45,6 +47,8 @@ class TwoTierSettings:
                 raise ValueError(f"{name} is a number from 0 to 1, not {getattr(self, name)}")
         if self.threshold is not None and not 0 <= self.threshold < inf:
             raise ValueError(f"threshold is a margin of at least 0, not {self.threshold}")
+        if self.curves is not None and (not self.curves.strip() or self.calibration != "isotonic"):
+            raise ValueError("curves is the path of a file, for calibration: isotonic")
         if self.horizon < 1:
             raise ValueError(f"horizon counts requests and is at least 1, not {self.horizon}")
         if self.warm_up < 0:
