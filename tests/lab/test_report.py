@@ -17,6 +17,10 @@ from cascade.lab.report.verdicts import verdict
 from cascade.policies.always import Always
 from cascade.policies.baselines import Agreement, BottomUp, RandomMix
 from cascade.policies.llm_at import LlmAt, LlmAtSettings
+from cascade.policies.skills import Skills, SkillsSettings
+from cascade.profiling.build import About, build
+from cascade.profiling.profile_file import save_profile
+from cascade.profiling.recorded import recorded_findings, texts_of
 from cascade.recordings import load
 from cascade.replay import Oracle, replay, stream
 
@@ -155,3 +159,31 @@ def test_scales_have_ticks_inside(low, high, log):
     assert 2 <= len(scale.ticks()) <= 10
     assert all(low <= tick <= high for tick in scale.ticks())
     assert (scale.at(low), scale.at(high)) == (0, 100)
+
+
+def test_a_profile_made_of_the_questions_it_is_scored_on_is_called_so(recording, tmp_path):
+    def told(split):
+        chosen = stream(recording, split="test")
+        embedder = CachedEmbedder(FakeEmbedder(), tmp_path / "e.sqlite")
+        queries = recording.of_split(split)
+        about = About("p", "simulated", "recorded", embedder.model)
+        made = build(about, recorded_findings(recording, queries), texts_of(queries), embedder, into=None)
+        save_profile(made, tmp_path / f"{split}.json")
+        policy = Skills(SkillsSettings(profile=str(tmp_path / f"{split}.json")))
+        rows = replay(chosen, [*(Always(tier.name) for tier in chosen.tiers), policy], embedder)
+        return [found.text for found in findings(Result(chosen, tuple(rows)))]
+
+    assert any("profiled on" in text and "no forecast" in text for text in told("test"))
+    assert not any("profiled on" in text for text in told("train"))
+
+
+def test_who_cannot_see_the_charts_is_told_what_they_show(results):
+    html = page([results(LlmAt(), BottomUp())])
+    pictures = re.findall(r"<svg[^>]*>", html)
+    assert all('aria-hidden="true"' in each or ('role="img"' in each and "aria-label=" in each) for each in pictures)
+    (plane,) = re.findall(r'aria-label="(Accuracy against cost[^"]*)"', html)
+    assert "always:small" in plane
+    assert "bottom-up" in plane
+    assert re.search(r'aria-label="Where llm-at starts along the stream: at first \d+% at', html)
+    assert html.count("<table>") == html.count("<caption>")
+    assert "<th>" not in html

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from cascade.lab.report.results import Result
     from cascade.lab.report.verdicts import Verdict
     from cascade.lab.score import Row
+    from router.domain import Run
 
 #: Judges that cost more than this share of a policy's whole cost are worth a word.
 _DEAR_JUDGES = 0.3
+#: Two vectors as near as this are of one text.
+_SAME = 0.999
 #: A judge that accepts more than this share of wrong answers is called lenient.
 _LENIENT = 0.3
 
@@ -43,6 +46,7 @@ def findings(result: Result) -> list[Finding]:
         *_gist(result),
         *_curve(result),
         *_traps(result),
+        *_foreseen(result),
         *_locked(result),
         *_below_chance(result),
         *_weak(result),
@@ -122,6 +126,25 @@ def _traps(result: Result) -> Iterator[Finding]:
         )
 
 
+def _foreseen(result: Result) -> Iterator[Finding]:
+    """A skill profile that was made of the very questions it is scored on."""
+    for row in result.routers:
+        runs = [story.run for story in row.stories if story.run is not None]
+        known = sum(_knows(run) for run in runs)
+        if known:
+            yield Finding(
+                "warn",
+                f"{row.policy} was profiled on {known:,} of these very questions, grades included: what it scores "
+                "here is no forecast. Profile on one split and replay another.",
+            )
+
+
+def _knows(run: Run) -> bool:
+    """Whether the profile holds this question: the same id, and the same text."""
+    skills = run.evidence.skills
+    return skills is not None and any(id_ == run.id and near > _SAME for id_, near in skills.nearest)
+
+
 def _locked(result: Result) -> Iterator[Finding]:
     for row in result.routers:
         found = lock_in(row, result.stream.tiers)
@@ -180,7 +203,7 @@ def _why_weak(signal: Signal) -> str:
         subject = f"The confidence of {signal.model} is a weak signal"
         means = "a policy that escalates on it can hardly do better than chance"
     else:
-        subject = f"{signal.policy}'s estimate P(valid) is a weak signal"
+        subject = f"The estimate P(valid) of {signal.policy} is a weak signal"
         means = "it says more about the tier than about the question"
     return (
         f"{subject}: a right answer has the higher value than a wrong one in only {signal.auc or 0:.0%} of pairs (50 "

@@ -46,7 +46,7 @@ def page(results: Sequence[Result]) -> str:
         f'<p class="soft">Policies of Gearbox {escape(__version__)}, replayed over recorded answers of real models: '
         "nothing "
         "was generated for this report, and no policy saw a grade.</p>"
-        f'{body}<h2>Words</h2><dl class="terms">{terms}</dl></body></html>\n'
+        f'<main>{body}<h2>Words</h2><dl class="terms">{terms}</dl></main></body></html>\n'
     )
 
 

@@ -40,25 +40,21 @@ def plane(result: Result) -> str:
     across, up = _scales(rows)
     lines = [*_axes(across, up), *_mixing(result, across, up), *_curve(result, across, up), *_front(rows, across, up)]
     parts = [*lines, *_points(rows, across, up)]
-    return svg.chart(WIDTH, HEIGHT, f"Accuracy against cost, {result.title}", *parts)
+    places = "; ".join(f"{row.policy} {points(row.accuracy, 1)} % at {usd(_per_thousand(row) * 1e9)}" for row in rows)
+    label = f"Accuracy against cost in USD per 1,000 queries, {result.title}: {places}"
+    return svg.chart(WIDTH, HEIGHT, label, *parts)
 
 
 def key(result: Result) -> str:
     """What the marks mean, as HTML."""
     shapes = "".join(f"<li>{_swatch(kind)}{escape(words)}</li>" for kind, words in _KEY)
     lines = (
-        '<li><svg width="26" height="12"><line x1="0" y1="6" x2="26" y2="6" class="mixing"/></svg>random mixing of the '
-        "cheapest and the dearest model</li>"
-        '<li><svg width="26" height="12"><line x1="0" y1="6" x2="26" y2="6" class="front"/></svg>Pareto front: '
-        "nothing run "
-        "here is both cheaper and better</li>"
-        '<li><svg width="26" height="12"><line x1="13" y1="0" x2="13" y2="12" class="whisker"/></svg>95 % interval</li>'
+        f"<li>{_stroke('mixing')}random mixing of the cheapest and the dearest model</li>"
+        f"<li>{_stroke('front')}Pareto front: nothing run here is both cheaper and better</li>"
+        f"<li>{svg.swatch(26, 12, svg.line(13, 0, 13, 12, 'whisker'))}95 % interval</li>"
     )
     if result.curve is not None:
-        lines += (
-            '<li><svg width="26" height="12"><line x1="0" y1="6" x2="26" y2="6" class="curve"/></svg>'
-            f"{escape(result.curve.policy)} at every budget</li>"
-        )
+        lines += f"<li>{_stroke('curve')}{escape(result.curve.policy)} at every budget</li>"
     return f'<ul class="key">{shapes}{lines}</ul>'
 
 
@@ -156,4 +152,8 @@ def _mark(kind: str, x: float, y: float) -> str:
 
 
 def _swatch(kind: str) -> str:
-    return f'<svg width="16" height="16">{_mark(kind, 8, 8)}</svg>'
+    return svg.swatch(16, 16, _mark(kind, 8, 8))
+
+
+def _stroke(kind: str) -> str:
+    return svg.swatch(26, 12, svg.line(0, 6, 26, 6, kind))

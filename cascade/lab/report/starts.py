@@ -42,17 +42,29 @@ def starts_chart(row: Row, tiers: Sequence[str]) -> str:
             (_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, f"start tiers of {row.policy}", anchor="middle", kind="axis"
         ),
     ]
-    return svg.chart(WIDTH, HEIGHT, f"Where {row.policy} starts along the stream", *parts)
+    return svg.chart(WIDTH, HEIGHT, _in_words(row, windows, tiers), *parts)
+
+
+def _in_words(row: Row, windows: Sequence[Counter[str]], tiers: Sequence[str]) -> str:
+    """The chart for who cannot see it: its first and its last window."""
+    ends = [
+        " and ".join(f"{window[tier] / window.total():.0%} at {tier}" for tier in tiers if window[tier])
+        for window in (windows[0], windows[-1])
+    ]
+    return f"Where {row.policy} starts along the stream: at first {ends[0]}; in the end {ends[1]}"
 
 
 def tier_key(tiers: Sequence[str]) -> str:
     """Which shade is which tier, as HTML."""
     told = "".join(
-        f'<li><svg width="16" height="12"><rect width="16" height="12" class="shade{shade(place, len(tiers))}"/></svg>'
-        f"{escape(tier)}</li>"
+        f"<li>{svg.swatch(16, 12, svg.tag('rect', _block(shade(place, len(tiers)))))}{escape(tier)}</li>"
         for place, tier in enumerate(tiers)
     )
     return f'<ul class="key">{told}</ul>'
+
+
+def _block(colour: int) -> dict[str, object]:
+    return {"width": 16, "height": 12, "class": f"shade{colour}"}
 
 
 def shade(place: int, tiers: int) -> int:

@@ -55,6 +55,11 @@ def chart(width: int, height: int, label: str, *parts: str) -> str:
     return tag("svg", {**box, "width": width, "height": height}, *parts)
 
 
+def swatch(width: int, height: int, shape: str) -> str:
+    """A shape beside its name in a key: the name says it all to who cannot see it."""
+    return tag("svg", {"width": width, "height": height, "aria_hidden": "true"}, shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Values from `low` to `high` -> pixels from `start` to `end`; `log` = by their logarithm (all above 0)."""

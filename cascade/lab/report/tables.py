@@ -27,7 +27,7 @@ Cell = tuple[str, str]
 def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> str:
     """A table in a frame of its own that scrolls where it is too wide."""
     kinds = [kind for _, kind in rows[0]] if rows else [""] * len(heads)
-    top = "".join(f"<th{_right(kind)}>{escape(head)}</th>" for head, kind in zip(heads, kinds, strict=True))
+    top = "".join(f'<th scope="col"{_right(kind)}>{escape(head)}</th>' for head, kind in zip(heads, kinds, strict=True))
     body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
     told = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f'<div class="scroll"><table>{told}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -105,7 +105,7 @@ def judges(result: Result) -> str:
         )
         for row in asked
     ]
-    return table(heads, rows)
+    return table(heads, rows, "How often a judge said yes: to answers that are right, and to answers that are wrong.")
 
 
 def settings(result: Result) -> str:
@@ -114,7 +114,7 @@ def settings(result: Result) -> str:
         (name(row), (escape(", ".join(f"{key} = {value}" for key, value in row.settings.items()) or "none"), "wrap"))
         for row in result.routers
     ]
-    return table(("policy", "settings"), rows)
+    return table(("policy", "settings"), rows, "The numbers that each policy decided by.")
 
 
 def models(result: Result) -> str:
@@ -126,7 +126,7 @@ def models(result: Result) -> str:
         rates = ("?", "?") if price is None else (f"{price.base.input / 1e9:g}", f"{price.base.output / 1e9:g}")
         told = (number(rates[0]), number(rates[1]), number(f"{tier.prior_accuracy:.3f}"))
         rows.append((name_of(tier.name), name_of(tier.deployments[0].model), *told))
-    return table(heads, rows)
+    return table(heads, rows, "What the policies knew of the models beforehand: list prices, and the prior accuracy.")
 
 
 def name(row: Row) -> Cell:
