@@ -13,13 +13,13 @@ from starlette.requests import ClientDisconnect
 from app.edge import dashboard
 from app.edge.admin_routes import router as admin_router
 from app.edge.api import router
-from app.edge.errors import error_body
+from app.edge.errors import body_of, error_body
 from app.edge.more_routes import router as more_routes
 from app.edge.requests import new_id
 from app.edge.responses import error_response, json_response
 from app.serving.lifecycle import FarewellHeader, Lifecycle
 from router import __version__
-from router.errors import GearboxError, UpstreamError
+from router.errors import GearboxError, InternalFault, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -105,7 +105,7 @@ class RequestIds:
             _log.exception("a fault of ours", request=request_id, path=scope.get("path"))
             if started:
                 raise
-            body = error_body(f"internal error; the operator finds it in the log as {request_id}", "server_error")
+            body = body_of(InternalFault(request_id))
             await json_response(500, body, {"x-request-id": request_id})(scope, receive, send)
 
 

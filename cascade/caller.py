@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import stamina
+import structlog
 
 from cascade.quotes import Quote, Size, quote, with_limit
 from router.domain import Call, CostSource, Purpose
@@ -26,7 +27,7 @@ from router.errors import (
     UpstreamUnavailable,
 )
 from router.ports import ChatCall
-from router.pricing import Usage, cost_nanousd, estimate_tokens
+from router.pricing import Usage, cost_nanousd, estimate_tokens, usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from cascade.quotes import Means
     from router.domain import Deployment, Tier
     from router.ports import ChatModel, ChunkSink, Reply
+
+
+_log = structlog.get_logger("gearbox.caller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,7 @@ class Caller:
                 async with errand.brake.over_call():
                     reply = await self._models[deployment.id].chat(call, tries.live)
             made = _settled(unsettled, reply, body, offer)
+            _warn_of_overrun(made, offer)
             self._deployments.succeeded(deployment)
         except UpstreamError as error:
             made = _failed(unsettled, error)
@@ -202,6 +207,7 @@ class Caller:
             # Also when cancelled: the vendor may bill what we no longer wait for, so the whole reservation is spent.
             made = replace(made, latency_s=self._clock() - started)
             tries.calls.append(made)
+            purse.receipts.append(made)
             purse.settle(reserved, made.cost_nanousd or 0)
         return reply
 
@@ -283,16 +289,29 @@ def _settled(unsettled: Call, reply: Reply, body: Mapping[str, Any], offer: Quot
         usage, source = _estimated(reply, body, offer), CostSource.ESTIMATED
     price = unsettled.price
     choices = reply.body.get("choices") or [{}]
+    cost = None if price is None else cost_nanousd(usage, price)
     return replace(
         unsettled,
         usage=usage,
-        cost_nanousd=None if price is None else cost_nanousd(usage, price),
+        cost_nanousd=cost,
+        overrun_nanousd=max((cost or 0) - offer.worst_nanousd, 0) if offer.send_limit else 0,
         cost_source=CostSource.UNPRICED if price is None else source,
         ttft_s=reply.ttft_s,
         finish_reason=choices[0].get("finish_reason"),
         error=None,
         dropped=reply.dropped,
     )
+
+
+def _warn_of_overrun(made: Call, offer: Quote) -> None:
+    if made.overrun_nanousd:
+        _log.warning(
+            "an upstream billed more than the worst case of what it was sent: a cap may be passed",
+            deployment=made.deployment,
+            output_limit=offer.output_limit,
+            completion_tokens=made.usage.completion_tokens if made.usage else None,
+            overrun_usd=usd_text(made.overrun_nanousd),
+        )
 
 
 def _failed(unsettled: Call, error: UpstreamError) -> Call:

@@ -159,7 +159,7 @@ class Engine:
             overhead_s=max(self._clock() - started - ride.waited_s, 0.0),
             vector=prepared.start.vector,
             embedding_model=self._starter.model,
-            error=failure(request, ride.run, ride.delivered),
+            error=ride.fault or failure(request, ride.run, ride.delivered),
             client="disconnected" if brake.client_gone else "answered",
             soft_reached=purse.soft_reached,
             denied=purse.denied,
@@ -243,11 +243,16 @@ class Engine:
         )
 
     def _judged_by_rules(self, outcome: Outcome) -> Outcome:
-        """Labels and baseline, which follow from the run alone."""
+        """Labels and baseline, which follow from the run alone; a fault in them costs nobody their answer."""
         request, run = outcome.request, outcome.run
         direct = request.policy.startswith(ALWAYS) or request.wishes.stream_mode is StreamMode.DIRECT
-        learnt = labels(run, outcome.delivered, direct=direct) if request.wishes.store else ()
-        return replace(outcome, labels=learnt, baseline_nanousd=baseline_nanousd(run, outcome.served, self._ladder[-1]))
+        try:
+            learnt = labels(run, outcome.delivered, direct=direct) if request.wishes.store else ()
+            baseline = baseline_nanousd(run, outcome.served, self._ladder[-1])
+        except Exception:  # noqa: BLE001 - logged in full; the money is spent, and its row comes first
+            _log.exception("a fault of ours", request=request.id)
+            return outcome
+        return replace(outcome, labels=learnt, baseline_nanousd=baseline)
 
     async def _record(self, outcome: Outcome, policy: Policy | None) -> None:
         await self._history.record(outcome)

@@ -16,6 +16,7 @@ from router.errors import GearboxError, QuotaSpent, RateLimited, StoreUnavailabl
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from router.domain import Call
     from router.ports import Hold, Ledger
 
 #: How long one request may wait for others' open reservations, all its calls together.
@@ -40,7 +41,7 @@ class Purse:
     """One request's cap (`cap_nanousd` None = no cap of its own) and the budgets of its key.
 
     `denied` is the ledger's refusal, once there was one: from then on no new call is started. `default_output_tokens`:
-    see `Means`.
+    see `Means`. `receipts` are the calls made so far, in order, for whoever has to tell what a broken run has cost.
     """
 
     cap_nanousd: int | None
@@ -48,6 +49,7 @@ class Purse:
     budgets: Sequence[str] = ()
     patience_s: float = PATIENCE_S
     default_output_tokens: int = DEFAULT_OUTPUT_TOKENS
+    receipts: list[Call] = field(default_factory=list)
     spent_nanousd: int = 0
     reserved_nanousd: int = 0
     denied: GearboxError | None = None

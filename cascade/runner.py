@@ -8,9 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cascade.modes import late_judge
 from cascade.quotes import Size, least_nanousd
+from cascade.salvage import WHY, salvaged
 from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
+from router.errors import GearboxError, InternalFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +29,20 @@ if TYPE_CHECKING:
     from router.ports import Listener
 
 
+_log = structlog.get_logger("gearbox.runner")
+
+
 @dataclass(frozen=True, slots=True)
 class Ride:
-    """A run that has come to its end; `waited_s` is the time spent on upstreams, back-off included."""
+    """A run that has come to its end; `waited_s` is the time spent on upstreams, back-off included.
+
+    `fault` is what ended it early where that was a bug of ours; nothing is delivered then.
+    """
 
     run: Run
     delivered: Deliver
     waited_s: float
+    fault: GearboxError | None = None
 
 
 class Runner:
@@ -60,24 +71,35 @@ class Runner:
     async def run(
         self, request: Request, policy: Policy, run: Run, purse: Purse, brake: Brake, listener: Listener
     ) -> Ride:
-        """Follow the policy to its end; what was tried and what is to be served."""
+        """Follow the policy to its end; what was tried and what is to be served.
+
+        Raises:
+            GearboxError: nothing was paid, and nothing can be.
+        """
         waited_s = 0.0
-        while True:
-            # A budget that refused one call is not asked for a dearer one: the best so far is served.
-            stop = brake.stop or (Stop.BUDGET if purse.denied else None)
-            run = replace(self.budgeted(run, request, purse), stop=stop)
-            decision: Decision = policy.decide(run)
-            if isinstance(decision, Deliver):
-                return Ride(run, decision, waited_s)
-            started, streamed = brake.clock(), False
-            match decision:
-                case Ask():
-                    run, streamed = await self._ask(run, request, decision, purse, brake, listener)
-                case Judge():
-                    run = await self._have_judged(run, request, decision, purse, brake, listener)
-            waited_s += brake.clock() - started
-            if streamed:
-                return Ride(run, _what_the_client_saw(run, policy), waited_s)
+        try:
+            while True:
+                # A budget that refused one call is not asked for a dearer one: the best so far is served.
+                stop = brake.stop or (Stop.BUDGET if purse.denied else None)
+                run = replace(self.budgeted(run, request, purse), stop=stop)
+                decision: Decision = policy.decide(run)
+                if isinstance(decision, Deliver):
+                    return Ride(run, decision, waited_s)
+                started, streamed = brake.clock(), False
+                match decision:
+                    case Ask():
+                        run, streamed = await self._ask(run, request, decision, purse, brake, listener)
+                    case Judge():
+                        run = await self._have_judged(run, request, decision, purse, brake, listener)
+                waited_s += brake.clock() - started
+                if streamed:
+                    return Ride(run, _what_the_client_saw(run, policy), waited_s)
+        except Exception as error:  # not hidden: logged in full, and the client's error; what was paid must have a row
+            if isinstance(error, GearboxError) and not purse.receipts:
+                raise
+            _log.exception("a fault of ours", request=request.id)
+            fault = error if isinstance(error, GearboxError) else InternalFault(request.id)
+            return Ride(salvaged(run, purse.receipts), Deliver(None, WHY), waited_s, fault)
 
     async def _ask(
         self, run: Run, request: Request, ask: Ask, purse: Purse, brake: Brake, listener: Listener
@@ -107,8 +129,12 @@ class Runner:
         upto = await self._examined(replace(run, attempts=run.attempts[: rung + 1]), request)
         judge = late_judge(self.budgeted(upto, request, purse), rung)
         if judge is not None:
-            judged = await self._judge.judge(request, upto.attempts[-1], self._tiers[judge.by], purse, brake)
-            upto = upto.with_last(judged)
+            try:
+                judged = await self._judge.judge(request, upto.attempts[-1], self._tiers[judge.by], purse, brake)
+                upto = upto.with_last(judged)
+            except Exception:  # noqa: BLE001 - logged in full; what the judge was paid must have its row
+                _log.exception("a fault of ours", request=request.id)
+                upto = salvaged(upto, purse.receipts)
         if upto.attempts[-1] is run.attempts[rung]:
             return run
         return replace(run, attempts=(*upto.attempts, *run.attempts[rung + 1 :]))

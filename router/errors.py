@@ -14,6 +14,7 @@ GearboxError
 ├── Refused ................. a budget does not hold what a worker wants to reserve; the ledger says what it means
 ├── Forfeited ............... what a bank had lent counts as spent; whoever held it must borrow anew
 ├── StoreUnavailable ........ the database is away where it is needed
+├── InternalFault ........... a bug of ours; the log has it under the request's id
 └── ConfigError ............. the operator can mend it, before serving
 """
 
@@ -182,6 +183,13 @@ class UpstreamBadReply(UpstreamError):
 
     code = "upstream_bad_reply"
     billed = True
+
+
+class InternalFault(GearboxError):
+    """A bug of ours. Its own words stay in the log."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"internal error; the operator finds it in the log as {request_id}")
 
 
 class Refused(GearboxError):

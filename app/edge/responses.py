@@ -14,7 +14,7 @@ from app.edge.errors import body_of, headers_of, status_of
 from app.edge.live import Chunk, Finished, Gone, Note, Ready
 from app.edge.reports import body, headers
 from cascade.upstreams.sse import comment
-from router.errors import GearboxError
+from router.errors import GearboxError, InternalFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -210,7 +210,7 @@ class EventResponse(Response):
             await _write(send, self._writer.fail(error))
         except Exception:  # noqa: BLE001 - the status is sent, so the stream itself has to say it; logged in full
             _log.exception("a fault of ours", request=self._run.request.id)
-            await _write(send, self._writer.fail(_our_fault(self._run.request.id)))
+            await _write(send, self._writer.fail(InternalFault(self._run.request.id)))
         else:
             if outcome.error is not None:
                 await _write(send, self._writer.fail(outcome.error))
@@ -218,10 +218,6 @@ class EventResponse(Response):
                 for part in self._writer.finish(outcome):
                     await _write(send, part)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _our_fault(request_id: str) -> GearboxError:
-    return GearboxError(f"internal error; the operator finds it in the log as {request_id}")
 
 
 async def _write(send: Send, data: bytes) -> None:

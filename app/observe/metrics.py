@@ -69,6 +69,7 @@ class Metrics:
         self._cost = self._counter(f"cost{_NANO}", "Money spent, USD", "tier", "purpose")
         self._baseline = self._counter(f"baseline{_NANO}", "What the top tier alone would have cost, USD")
         self._stops = self._counter("budget_stops", "Requests ended early by a budget", "scope")
+        self._overruns = self._counter("overruns", "Calls billed above their reserved worst case", "tier")
         self._soft = self._counter("budget_soft", "Requests served above a budget's soft limit", "scope")
         self._cache = self._counter("cache", "Requests by what the response cache and joins had for them", "result")
         self.redis_away = self._gauge("redis_away", "1 while Redis is configured and does not answer", "livemax")
@@ -145,6 +146,8 @@ class Metrics:
 
     def _call(self, call: Call) -> None:
         self._cost.labels(call.tier, call.purpose).inc(call.cost_nanousd or 0)
+        if call.overrun_nanousd:
+            self._overruns.labels(call.tier).inc()
         if call.ttft_s is not None and call.purpose is Purpose.GENERATE:
             self._ttft.labels(call.tier).observe(call.ttft_s)
         if call.usage is None or call.cost_source is CostSource.CACHE:

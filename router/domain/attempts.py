@@ -51,7 +51,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to an upstream, paid or failed: a row of the table `attempt`."""
+    """One call to an upstream, paid or failed: a row of the table `attempt`.
+
+    `overrun_nanousd` is what it cost above its reserved worst case: an upstream that does not keep the output limit it
+    was sent, or counts other tokens than it was sent, can pass a cap, and nobody but it could prevent that.
+    """
 
     purpose: Purpose
     tier: str
@@ -66,6 +70,7 @@ class Call:
     finish_reason: str | None = None
     error: str | None = None
     dropped: tuple[str, ...] = ()
+    overrun_nanousd: int = 0
 
 
 @dataclass(frozen=True, slots=True)

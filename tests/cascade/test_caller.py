@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from runs import PRICE, USAGE, Ear, Script, reply, tier
+from structlog.testing import capture_logs
 
 from cascade.brake import Brake
 from cascade.caller import Caller, Errand, RetrySettings, Unpaid
@@ -21,7 +22,7 @@ from router.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from router.pricing import Price, Rates, cost_nanousd, usd_to_nanousd
+from router.pricing import Price, Rates, Usage, cost_nanousd, usd_to_nanousd
 
 DOWN = UpstreamUnavailable("down")
 CUT = UpstreamBadReply("cut")
@@ -69,6 +70,24 @@ async def test_a_failing_deployment_is_tried_again_up_to_the_limit():
     spoken = await Bench(Script(DOWN)).call()
     assert len(spoken.calls) == 3
     assert spoken.error is DOWN
+
+
+async def test_a_call_billed_above_its_reservation_is_paid_in_full_and_said_out_loud():
+    bench = Bench(Script(replace(reply(), usage=Usage(10, 1_000_000))))
+    with capture_logs() as logged:
+        spoken = await bench.call(body={"messages": [{"role": "user", "content": "hello"}], "max_tokens": 20})
+    (call,) = spoken.calls
+    assert bench.purse.spent_nanousd == call.cost_nanousd == cost_nanousd(call.usage, PRICE)
+    assert 0 < call.overrun_nanousd < call.cost_nanousd
+    (line,) = logged
+    assert (line["log_level"], line["deployment"], line["output_limit"]) == ("warning", "small/0", 20)
+
+
+async def test_where_nothing_bounds_a_call_nothing_is_overrun():
+    bench = Bench(Script(replace(reply(), usage=Usage(10, 1_000_000))))
+    bench.purse = Purse(None)
+    (call,) = (await bench.call(body={"messages": [], "max_tokens": 20})).calls
+    assert call.overrun_nanousd == 0
 
 
 async def test_a_cut_answer_costs_its_whole_reservation():
