@@ -17,6 +17,7 @@ from app.edge.errors import body_of, error_body
 from app.edge.more_routes import router as more_routes
 from app.edge.requests import new_id
 from app.edge.responses import error_response, json_response
+from app.observe.request_log import refused
 from app.serving.lifecycle import FarewellHeader, Lifecycle
 from router import __version__
 from router.errors import GearboxError, InternalFault, UpstreamError
@@ -127,5 +128,6 @@ async def _http_error(http: Request, error: Exception) -> Response:
     }
     message = words.get(error.status_code, str(error.detail))
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
+    refused(http.state.request_id, error.status_code, type(error).__name__, code)
     body = error_body(message, "invalid_request_error", None, code)
     return json_response(error.status_code, body, dict(error.headers or {}))

@@ -18,6 +18,7 @@ from cascade.eligible import eligible
 from cascade.failures import failure
 from cascade.knowledge import Knowledge
 from cascade.modes import OPTIMISTIC_FROM, judging, owes_a_verdict
+from cascade.nearby import nearby
 from cascade.policies.always import ALWAYS
 from cascade.purse import Purse
 from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from cascade.policies.policy import Policy
     from cascade.runner import Runner
     from router.conversations import Conversations
-    from router.domain import Conversation, Label, Request, Tier
+    from router.domain import Conversation, Label, Nearby, Request, Tier
     from router.ports import History, Ledger, Listener, Observer
     from router.starter import Start, Starter
 
@@ -163,6 +164,7 @@ class Engine:
             client="disconnected" if brake.client_gone else "answered",
             soft_reached=purse.soft_reached,
             denied=purse.denied,
+            nearby=_nearby(prepared, ride.run),
         )
         outcome = self._judged_by_rules(outcome)
         await self._record(outcome, prepared.policy)
@@ -209,6 +211,10 @@ class Engine:
         late = Afterwards(request, rung, attempt, attempt.judge_calls[len(calls) :], learnt)
         await self._record_late(late)
         return late
+
+    def joined(self, outcome: Outcome) -> None:
+        """A client was told an outcome that another request's run has brought about and recorded."""
+        self._show(lambda observer: observer.observe_joined(outcome), outcome.request.id)
 
     def found_wrong(self, request_id: str) -> None:
         """Somebody who knows says that a served answer is wrong: its conversation need not stay where it is."""
@@ -262,11 +268,7 @@ class Engine:
         await self._starter.learn(outcome.request.id, outcome.vector, outcome.labels, outcome.request)
         if self._conversations is not None:
             self._conversations.told(outcome)
-        for observer in self._observers:
-            try:
-                observer.observe(outcome)
-            except Exception:  # noqa: BLE001 - an observer's failure is never the caller's; it is logged in full
-                _log.exception("an observer failed", observer=type(observer).__name__, request=outcome.request.id)
+        self._show(lambda observer: observer.observe(outcome), outcome.request.id)
 
     async def _record_late(self, late: Afterwards) -> None:
         request = late.request
@@ -275,8 +277,20 @@ class Engine:
             await self.relearn(request.id, in_force, request.caller.team)
         if late.attempt.verdict is Verdict.INVALID:
             self.found_wrong(request.id)
+        self._show(lambda observer: observer.observe_late(late), request.id)
+
+    def _show(self, note: Callable[[Observer], None], request_id: str) -> None:
         for observer in self._observers:
             try:
-                observer.observe_late(late)
+                note(observer)
             except Exception:  # noqa: BLE001 - an observer's failure is never the caller's; it is logged in full
-                _log.exception("an observer failed", observer=type(observer).__name__, request=request.id)
+                _log.exception("an observer failed", observer=type(observer).__name__, request=request_id)
+
+
+def _nearby(prepared: Prepared, finished: Run) -> tuple[Nearby, ...]:
+    """What neighbouring settings would have done. The answer is paid: a fault here must not keep it from its record."""
+    try:
+        return nearby(prepared.policy, prepared.run, finished)
+    except Exception:  # noqa: BLE001 - an explanation's failure is never the caller's; it is logged in full
+        _log.exception("the neighbouring settings could not be told", request=finished.id)
+        return ()

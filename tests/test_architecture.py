@@ -21,9 +21,8 @@ PURE = {
     "router/ports": "models history money sharing",
     "cascade/policies": "policy llm_at always baselines registry two_tier two_tier_bar two_tier_settings "
     "budget_quantile skills skill_words",
-    "cascade": "prompts verifiers quotes purse baseline failures eligible margins modes stickiness salvage",
-    "cascade/upstreams": "assemble params litellm_params litellm_shapes litellm_errors litellm_losses secrets "
-    "logprobs",
+    "cascade": "prompts verifiers quotes purse baseline failures eligible margins modes nearby stickiness salvage",
+    "cascade/upstreams": "assemble params litellm_params litellm_shapes litellm_errors litellm_losses secrets logprobs",
     "cascade/checks": "match said json_schema",
     "app/edge": "headers bodies events reports errors aliases models_list routes_dry completions responses_request "
     "responses_reply responses_events embeddings",

@@ -46,6 +46,9 @@ def show(story: Mapping[str, Any], console: Console) -> None:
     console.print(paragraph(story), soft_wrap=True, markup=False)
     console.print()
     console.print(_attempts(story))
+    if story["nearby"]:
+        console.print()
+        console.print(_nearby(story))
     if story["evidence"]["neighbours"]:
         console.print()
         console.print(_neighbours(story))
@@ -63,6 +66,15 @@ def _attempts(story: Mapping[str, Any]) -> Table:
             f"{attempt['cost_usd']:.9f}",
             attempt["why"] or "",
         )
+    return table
+
+
+def _nearby(story: Mapping[str, Any]) -> Table:
+    table = Table("neighbouring setting", "starts", "answers", "USD", "why", box=None, pad_edge=False)
+    for each in story["nearby"]:
+        cost = "?" if each["cost_usd"] is None else f"{'' if each['exact'] else '~'}{each['cost_usd']:.9f}"
+        setting = f"{each['setting']} {each['value']:g}"
+        table.add_row(setting, each["start_tier"] or "-", each["tier"] or "nobody", cost, each["why"])
     return table
 
 

@@ -179,6 +179,7 @@ class Desk:
         self._running[run.task] = run
         run.task.add_done_callback(self._running.pop)
         run.task.add_done_callback(lambda _: run.items.put_nowait(Finished()))
+        run.task.add_done_callback(self._note_joined)
         if judge_later and leader is None:
             run.task.add_done_callback(lambda task: self._judge_later(run, task))
         return run
@@ -209,6 +210,11 @@ class Desk:
             for run in self._late.values():
                 run.told.set()
             await asyncio.wait([*self._running, *self._late])
+
+    def _note_joined(self, task: asyncio.Task[Outcome]) -> None:
+        """Where another request's run answered, here or on another worker, no record of this one would say so."""
+        if not task.cancelled() and task.exception() is None and task.result().cache == JOINED:
+            self._engine.joined(task.result())
 
     def _judge_later(self, run: LiveRun, task: asyncio.Task[Outcome]) -> None:
         if task.cancelled() or task.exception() is not None or not self._engine.owes_a_verdict(task.result()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from router.domain import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _BECAME = {
     Verdict.VALID: "was accepted",
@@ -46,6 +46,8 @@ def _sentences(story: Mapping[str, Any]) -> Iterator[str]:
     if evidence.get("late"):
         yield _late(evidence["late"])
     yield _money(story)
+    if story["nearby"]:
+        yield _neighbours_of(story["nearby"])
 
 
 def _attempt(attempt: Mapping[str, Any]) -> str:
@@ -61,6 +63,25 @@ def _late(late: Mapping[str, Any]) -> str:
     reason = f" ({late['reason']})" if late["reason"] else ""
     became = _BECAME.get(late["verdict"], late["verdict"])
     return f"Afterwards, for learning only, {late['tier']}'s answer {became}{by}{reason}."
+
+
+def _neighbours_of(nearby: Sequence[Mapping[str, Any]]) -> str:
+    """What the neighbouring settings would have done; those that would have changed nothing together."""
+    same = [f"{each['setting']} {each['value']:g}" for each in nearby if not each["changes"]]
+    told = [f"With {each['setting']} {each['value']:g} {_instead(each)}." for each in nearby if each["changes"]]
+    if same:
+        told.append(f"With {' or '.join(same)} it would have gone the same way.")
+    return " ".join(told)
+
+
+def _instead(each: Mapping[str, Any]) -> str:
+    if each["start_tier"] is None:
+        return "nobody would have been asked"
+    ended = "nobody would have answered" if each["tier"] is None else f"{each['tier']} would have answered"
+    start = f"{each['start_tier']} would have started"
+    cost = each["cost_usd"]
+    price = "at an unknown price" if cost is None else f"for {'' if each['exact'] else 'about '}{cost:.9f} USD"
+    return f"{ended} {price}" if each["start_tier"] == each["tier"] else f"{start} and {ended} {price}"
 
 
 def _money(story: Mapping[str, Any]) -> str:

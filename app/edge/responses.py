@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.edge.errors import body_of, headers_of, status_of
 from app.edge.live import Chunk, Finished, Gone, Note, Ready
 from app.edge.reports import body, headers
+from app.observe.request_log import refused
 from cascade.upstreams.sse import comment
 from router.errors import GearboxError, InternalFault
 
@@ -32,6 +33,7 @@ _Run_contra = TypeVar("_Run_contra", contravariant=True)
 
 #: A silent stream says something this often, so that proxies and clients keep it open.
 KEEP_ALIVE_S = 10.0
+HTTP_OK = 200
 
 
 def json_response(status: int, content: Any, extra: Mapping[str, str] | None = None) -> Response:
@@ -41,8 +43,15 @@ def json_response(status: int, content: Any, extra: Mapping[str, str] | None = N
 
 def error_response(error: GearboxError, request_id: str, outcome: Outcome | None = None) -> Response:
     """An error's body, with what was spent on it where anything was."""
+    if outcome is None:
+        log_refusal(error, request_id, status_of(error))
     told = {"x-request-id": request_id, **(headers(outcome) if outcome else {}), **headers_of(error)}
     return json_response(status_of(error), body_of(error), told)
+
+
+def log_refusal(error: GearboxError, request_id: str, status: int) -> None:
+    """The line of a request that left no outcome, whose line it would be."""
+    refused(request_id, status, type(error).__name__, error.code)
 
 
 async def whole_response(run: LiveRun, desk: Desk, extras: Extras, receive: Receive, shape: Shape = body) -> Response:
@@ -207,6 +216,7 @@ class EventResponse(Response):
         try:
             outcome = await self._run.outcome()
         except GearboxError as error:
+            log_refusal(error, self._run.request.id, HTTP_OK)  # the status was sent before the error came
             await _write(send, self._writer.fail(error))
         except Exception:  # noqa: BLE001 - the status is sent, so the stream itself has to say it; logged in full
             _log.exception("a fault of ours", request=self._run.request.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from cascade.nearby import nearby
 from router.domain import Ask
 from router.pricing import nanousd_to_usd
 
@@ -43,6 +44,10 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
             "note": run.evidence.note,
             "conversation": None if run.evidence.conversation is None else asdict(run.evidence.conversation),
         },
+        "nearby": [
+            {"setting": each.setting, "value": each.value, "tier": each.start_tier, "why": each.why}
+            for each in nearby(policy, run, run)
+        ],
         "judging": run.judging,
         "verifiers": [check.name for check in run.checks],
     }

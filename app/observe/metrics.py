@@ -114,6 +114,10 @@ class Metrics:
         self._late.labels(late.attempt.tier, late.attempt.verdict).inc()
         self._checked(late.attempt.checks)
 
+    def observe_joined(self, outcome: Outcome) -> None:
+        """Count somebody who got another request's answer; money and rungs were counted with that request."""
+        self._cache.labels(outcome.cache).inc()
+
     def truth(self, tier: str, verdict: str, *, right: bool) -> None:
         """Count that somebody said whether a judged answer was right."""
         self._truths.labels(tier, verdict, "right" if right else "wrong").inc()

@@ -1,7 +1,8 @@
-"""One log line per request: id, tiers, cost, why.
+"""One log line per request: id, tiers, cost, why; or, where it was refused before anything was asked, its error.
 
-The law of this file: an `Observer` that repeats no text of a request. A reason may quote a judge, who may quote the
-prompt, so only what stands before a reason's bracket is logged, and the question only where `server.log_prompts` asks.
+The law of this file: an `Observer` that repeats no text of a request. An error's message may hold some, and so may its
+parameter's name; its code does not. A reason may quote a judge, who may quote the prompt, so only what stands before a
+reason's bracket is logged, and the question only where `server.log_prompts` asks.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.edge.errors import status_of
 from app.edge.reports import attempts_text, outcome_word
 from router.pricing import usd_text
 
@@ -43,7 +45,9 @@ class RequestLog:
             saved_usd=_usd(outcome.saved_nanousd),
             latency_ms=round(outcome.latency_s * 1000, 1),
             overhead_ms=round(outcome.overhead_s * 1000, 1),
+            status=200 if outcome.error is None else status_of(outcome.error),
             error=type(outcome.error).__name__ if outcome.error else None,
+            code=outcome.error.code if outcome.error else None,
             why=why if self._prompts else why.partition(" (")[0],
             **({"question": request.question} if self._prompts else {}),
         )
@@ -58,6 +62,23 @@ class RequestLog:
             verdict=attempt.verdict,
             late_cost_usd=_usd(late.cost_nanousd),
         )
+
+    def observe_joined(self, outcome: Outcome) -> None:
+        """Log a client who got another request's outcome: that one's id is the one it was told."""
+        served = outcome.served
+        _log.info("joined", id=outcome.request.id, outcome=outcome_word(outcome), tier=served.tier if served else None)
+
+
+def refused(request_id: str, status: int, error: str, code: str | None) -> None:
+    """Log a request that ended in an error and left no outcome.
+
+    Args:
+        request_id: as the client was told.
+        status: HTTP's.
+        error: our name of it.
+        code: OpenAI's or ours, None where it has none.
+    """
+    _log.warning("refused", id=request_id, status=status, error=error, code=code)
 
 
 def _usd(nanousd: int | None) -> str | None:

@@ -89,6 +89,9 @@ class Tracing:
     def observe_late(self, late: Afterwards) -> None:
         """The request's span has ended before a late verdict; the judge's call has a span of its own."""
 
+    def observe_joined(self, outcome: Outcome) -> None:
+        """What the run did is in its own request's trace."""
+
 
 class TracingMiddleware:
     """The request span: continues the caller's trace, ends with the response."""

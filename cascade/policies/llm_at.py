@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from cascade.policies.policy import cascade_on, is_final
+from cascade.policies.policy import Turned, cascade_on, is_final, turned
 from cascade.stickiness import Start, stickiness
 from router.accuracy import estimate
 from router.domain import Ask, Deliver, Stop
@@ -65,6 +65,11 @@ class LlmAt:
     def settings(self) -> Mapping[str, Any]:
         """The paper's numbers as they are stored."""
         return asdict(self._settings)
+
+    @property
+    def nearby(self) -> list[Turned]:
+        """The threshold, a step lower and higher (`Turnable`)."""
+        return turned(LlmAt, self._settings, {"threshold": 0.1})
 
     def decide(self, run: Run) -> Decision:
         """Start by the estimate, then judge and shift up."""

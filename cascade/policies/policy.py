@@ -7,13 +7,14 @@ that "the next rung up" and "the best so far" mean the same everywhere.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
 from router.errors import Retry, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from router.domain import Attempt, Decision, Run, Tier
     from router.errors import GearboxError
@@ -73,6 +74,42 @@ class WantsSkills(Protocol):
     @property
     def profiled_neighbours(self) -> int:
         """From how many profiled questions the needed skills are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A policy with one of its settings a step away from the configured one."""
+
+    setting: str
+    value: float
+    policy: Policy
+
+
+@runtime_checkable
+class Turnable(Protocol):
+    """A policy with settings that an operator would turn a little."""
+
+    @property
+    def nearby(self) -> Sequence[Turned]:
+        """Itself with each of them one step lower and one step higher; none beyond their ranges."""
+
+
+def turned(policy: Callable[[Any], Policy], settings: Any, steps: Mapping[str, float]) -> list[Turned]:
+    """`Turnable.nearby` of a policy whose settings are a dataclass that checks itself.
+
+    Args:
+        policy: makes the policy of its settings.
+        settings: the configured ones.
+        steps: setting -> how far one step is.
+    """
+    found = []
+    for name, step in steps.items():
+        for value in (round(getattr(settings, name) + sign * step, 9) for sign in (-1, 1)):
+            try:
+                found.append(Turned(name, value, policy(replace(settings, **{name: value}))))
+            except ValueError:  # beyond the setting's range
+                continue
+    return found
 
 
 #: How good an answer is to serve when the policy cannot go on, best first.

@@ -15,6 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade.policies.policy import (
+    Turned,
     asked,
     deliver_best,
     deliver_last,
@@ -23,6 +24,7 @@ from cascade.policies.policy import (
     nobody_left,
     refused,
     stopped_or_accepted,
+    turned,
 )
 from cascade.policies.skill_words import rationale
 from cascade.stickiness import Start, stickiness
@@ -109,6 +111,11 @@ class Skills:
     def settings(self) -> Mapping[str, Any]:
         """Every number it decides by."""
         return asdict(self._set)
+
+    @property
+    def nearby(self) -> list[Turned]:
+        """What a skill needs to be required, and a model to be capable, a step lower and higher (`Turnable`)."""
+        return turned(Skills, self._set, {"required": 0.1, "capable": 0.1})
 
     def estimates(self, run: Run) -> dict[str, float]:
         """Predicted success of each tier."""

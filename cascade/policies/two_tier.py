@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.margins import measure
 from cascade.policies.budget_quantile import Regime
 from cascade.policies.policy import (
+    Turned,
     asked,
     deliver_best,
     deliver_last,
@@ -20,6 +21,7 @@ from cascade.policies.policy import (
     nobody_left,
     refused,
     stopped_or_accepted,
+    turned,
 )
 from cascade.policies.two_tier_bar import Bars
 from cascade.policies.two_tier_settings import TwoTierSettings
@@ -68,6 +70,13 @@ class TwoTier:
     def settings(self) -> Mapping[str, Any]:
         """Every number it decides by."""
         return asdict(self._set)
+
+    @property
+    def nearby(self) -> list[Turned]:
+        """Whatever the threshold comes from, a step lower and higher (`Turnable`)."""
+        if self._set.threshold is not None:
+            return turned(TwoTier, self._set, {"threshold": 0.1})
+        return turned(TwoTier, self._set, {"target_accuracy" if self.wants_curve else "budget_share": 0.1})
 
     def estimates(self, run: Run) -> Mapping[str, float]:  # noqa: ARG002 - nothing is known before the answer
         """None: it looks at the answer, not at the question."""

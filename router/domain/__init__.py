@@ -8,7 +8,7 @@ durations are seconds (`_s`), probabilities are floats in [0, 1]. Words are impo
 from router.domain.attempts import Answer, Attempt, Call, Check, CheckResult
 from router.domain.evidence import Conversation, Evidence, Neighbour
 from router.domain.ladder import Deployment, ModelFacts, Tier
-from router.domain.outcomes import Afterwards, Label, Outcome
+from router.domain.outcomes import Afterwards, Label, Nearby, Outcome
 from router.domain.requests import Caller, RateLimits, Request, Wishes
 from router.domain.runs import Ask, Budget, Decision, Deliver, Judge, Run
 from router.domain.words import (
@@ -46,6 +46,7 @@ __all__ = [
     "Label",
     "LabelSource",
     "ModelFacts",
+    "Nearby",
     "Neighbour",
     "Outcome",
     "Purpose",

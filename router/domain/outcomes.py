@@ -32,13 +32,34 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearby:
+    """What a neighbouring setting would have made of a request.
+
+    `tier` would have answered, None = nobody. `cost_nanousd` is what that would have cost: `exact` where it asks no
+    tier and no judge beyond those that were really asked, else with the missing tier's price on the served answer's
+    tokens; None = nobody knows. `changes`: it would have gone another way at all. `why` is the reason of
+    its start, where that is another one, else of its last decision.
+    """
+
+    setting: str
+    value: float
+    start_tier: str | None
+    tier: str | None
+    cost_nanousd: int | None
+    exact: bool
+    changes: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The whole story of one request, as it is stored, shown and measured.
 
     `started_at` is seconds since the epoch; `vector` is the question's unit vector, shape (dimensions,), None where
     nothing was embedded. `soft_reached` are budgets whose soft limit is reached, `denied` a budget's refusal that ended
     the run early. `cache`: `hit` where no model was asked, `joined` where another request's run answered. `embeddings`
-    is OpenAI's list of them where no chat was asked for; it is told and never stored.
+    is OpenAI's list of them where no chat was asked for; it is told and never stored. `nearby` is what neighbouring
+    settings of the policy would have done.
     """
 
     request: Request
@@ -61,6 +82,7 @@ class Outcome:
     denied: GearboxError | None = None
     cache: str = "miss"
     embeddings: Mapping[str, Any] | None = None
+    nearby: tuple[Nearby, ...] = ()
 
     @property
     def served(self) -> Attempt | None:

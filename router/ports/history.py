@@ -161,3 +161,6 @@ class Observer(Protocol):
 
     def observe_late(self, late: Afterwards) -> None:
         """Take note of what was judged after its answer was served."""
+
+    def observe_joined(self, outcome: Outcome) -> None:
+        """Take note of a client who got another request's outcome: nothing was asked and nothing spent for it."""

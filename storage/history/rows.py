@@ -203,7 +203,11 @@ def _question(outcome: Outcome) -> Row:
 def _decided(outcome: Outcome) -> Row:
     served, stopped = outcome.served, outcome.delivered.stopped
     return {
-        "evidence": {**_evidence(outcome.run.evidence, outcome.estimates), **_examined(outcome)},
+        "evidence": {
+            **_evidence(outcome.run.evidence, outcome.estimates),
+            **_examined(outcome),
+            "nearby": [asdict(each) for each in outcome.nearby],
+        },
         "start_tier": outcome.start_tier,
         "served_tier": None if served is None else served.tier,
         "served_model": None if served is None else served.model,

@@ -34,6 +34,7 @@ _RUNG = (
 _TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _CALL = ("position", "purpose", "tier", "deployment", "model", "prices", "cost_source", "latency_s", "ttft_s")
 _CALL_END = ("finish_reason", "verdict", "error", "dropped")
+_NEARBY = ("setting", "value", "start_tier", "tier", "changes", "exact", "why")
 _LABEL = ("tier", "model", "correct", "source", "weight", "note")
 
 
@@ -52,6 +53,8 @@ def story(
         "object": "gearbox.decision",
         "created_at": row["created_at"].isoformat(),
         **_pick(row, _ASKED + _QUESTION + _DECIDED),
+        "evidence": {name: value for name, value in row["evidence"].items() if name != "nearby"},
+        "nearby": [_nearby(each) for each in row["evidence"].get("nearby", ())],
         "attempts": _rungs(attempts),
         "other_calls": [_call(each) for each in attempts if each["rung"] is None],
         "labels": _labels(labels),
@@ -79,6 +82,11 @@ def _rung(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **_money("cost", spent),
         "calls": [_call(each) for each in calls if each["deployment"]],
     }
+
+
+def _nearby(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a neighbouring setting would have done."""
+    return {**_pick(told, _NEARBY), **_money("cost", told["cost_nanousd"])}
 
 
 def _call(row: Mapping[str, Any]) -> dict[str, Any]:

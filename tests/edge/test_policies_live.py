@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+from commands import gearbox_command
 from edge_server import EASY, config, plan_of, serving
 
 from cascade.profiling.profile_file import save_profile
@@ -149,3 +150,17 @@ async def test_skills_picks_by_the_nearest_profiled_questions(catalog, tmp_path)
             assert f"the question needs {skill}" in answer.gearbox["why"]
             assert story["evidence"]["skills"]["needs"] == {skill: 1.0}
             assert "ΔC against the best alternative" in story["attempts"][0]["why"]
+
+
+def test_a_decision_tells_what_neighbouring_settings_would_have_done(gearbox, http):
+    told = http.post("/v1/chat/completions", json={"model": "llm-at", "messages": [{"role": "user", "content": EASY}]})
+    story = http.get(f"/v1/decisions/{told.headers['x-request-id']}").json()
+    assert [(each["setting"], each["value"]) for each in story["nearby"]] == [("threshold", 0.6), ("threshold", 0.8)]
+    # The fixture's history never leaves its cold start, so no threshold changes anything.
+    assert all(each["cost_nanousd"] == story["cost_nanousd"] and each["exact"] for each in story["nearby"])
+    assert "With threshold 0.6 or threshold 0.8 it would have gone the same way." in story["rationale"]
+    printed = gearbox_command(gearbox, "explain", story["id"])
+    assert "neighbouring setting" in printed
+    assert "threshold 0.8" in printed
+    dry = http.post("/v1/route", json={"model": "auto", "messages": [{"role": "user", "content": EASY}]}).json()
+    assert [each["tier"] for each in dry["nearby"]] == ["small", "small"]

@@ -113,6 +113,72 @@ def test_each_request_is_one_line_with_id_tiers_cost_and_why(serve):
     assert all(line["why"] for line in told)
 
 
+SECRET = "sk-a-secret-of-the-client"
+SAID = [{"role": "user", "content": SECRET}]
+REFUSALS = [
+    ("no JSON", {"content": b'{"model": "auto", sk-a-secret-of-the-client'}, 400, "invalid_json"),
+    ("no messages", {"json": {"model": "auto", "messages": SECRET}}, 400, None),
+    ("no such header", {"json": {}, "headers": {"x-gearbox-sk-a-secret-of-the-client": "1"}}, 400, None),
+    ("no such model", {"json": {"model": SECRET, "messages": SAID}}, 404, "model_not_found"),
+    ("too large", {"content": SECRET.encode() * 60_000}, 413, "request_too_large"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("sent", "status", "code"), [each[1:] for each in REFUSALS], ids=[each[0] for each in REFUSALS]
+)
+def test_a_refused_request_is_one_line_too_with_its_code_and_nothing_of_it(refusing, sent, status, code, stream):
+    if stream and "json" in sent:
+        sent = {**sent, "json": {**sent["json"], "stream": True}}
+    with structlog.testing.capture_logs() as logged:
+        reply = refusing.post("/v1/chat/completions", **sent)
+    (line,) = logged
+    assert (line["event"], line["id"]) == ("refused", reply.headers["x-request-id"])
+    assert (line["status"], line["code"]) == (reply.status_code, code) == (status, reply.json()["error"]["code"])
+    assert SECRET not in repr(line)
+
+
+@pytest.fixture
+def refusing(serve):
+    with client_of(serve(server={"max_body_mb": 1}), "") as http:
+        yield http
+
+
+def test_an_unknown_key_and_an_unknown_route_are_lines_without_them(serve):
+    gearbox = serve(keys=[{"key": "right", "team": "red"}])
+    with structlog.testing.capture_logs() as logged, client_of(gearbox, SECRET) as http:
+        chat(http)
+        http.get(f"/v1/{SECRET}")
+        http.delete("/v1/models")
+    assert [(line["status"], line["code"]) for line in logged] == [
+        (401, "invalid_api_key"),
+        (404, "unknown_url"),
+        (405, "method_not_allowed"),
+    ]
+    assert SECRET not in repr(logged)
+
+
+def test_a_key_over_its_limit_is_a_line(serve):
+    gearbox = serve(keys=[{"key": "right", "team": "red", "limits": {"requests_per_minute": 1}}])
+    with structlog.testing.capture_logs() as logged, client_of(gearbox, "right") as http:
+        chat(http)
+        chat(http)
+    assert [(line["event"], line["status"], line["code"]) for line in logged] == [
+        ("request", 200, None),
+        ("refused", 429, "rate_limit_exceeded"),
+    ]
+
+
+def test_a_joined_request_is_a_line_too_and_is_counted(serve):
+    gearbox = serve()
+    with structlog.testing.capture_logs() as logged, client_of(gearbox, "") as http:
+        ids = [chat(http, {"idempotency-key": "once"}).headers["x-request-id"] for _ in range(2)]
+        counted = http.get("/metrics").text
+    assert [(line["event"], line["id"]) for line in logged] == [("request", ids[0]), ("joined", ids[1])]
+    assert 'gearbox_cache_total{result="joined"} 1.0' in counted
+
+
 def test_no_prompt_is_logged_unless_asked_for(serve):
     _, _, logged = lines(serve)
     assert EASY not in repr(logged)
