@@ -1,4 +1,4 @@
-"""deploy/grafana/*.json and deploy/prometheus/rules.yml out of dashboard_panels.py. Run by scripts/build-dashboards."""
+"""deploy/grafana/*.json of dashboard_panels.py, deploy/prometheus/rules.yml of alert_rules.py. By scripts/build-dashboards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dashboard_panels import DASHBOARDS, RULES, Panel
+from alert_rules import RULES
+from dashboard_panels import DASHBOARDS, Panel
 from grafana_foundation_sdk.builders import dashboard, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
@@ -54,7 +55,7 @@ def _rules() -> str:
         }
         for rule in RULES
     ]
-    head = "# Made by scripts/build-dashboards out of scripts/dashboard_panels.py; do not edit.\n"
+    head = "# Made by scripts/build-dashboards out of scripts/alert_rules.py; do not edit.\n"
     return head + yaml.safe_dump({"groups": [{"name": "gearbox", "rules": rules}]}, sort_keys=False, width=110)
 
 

@@ -24,12 +24,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("edge", "storage")]
 
-from dashboard_panels import DASHBOARDS, RULES  # noqa: E402 - the paths come first
+from alert_rules import RULES  # noqa: E402 - the paths come first
+from dashboard_panels import DASHBOARDS  # noqa: E402 - the paths come first
 from edge_server import EASY, config, plan_of, serving  # noqa: E402
 from postgres_server import running_postgres  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
 from app.config.settings import StoreConfig  # noqa: E402
+from app.observe.logs import configure  # noqa: E402
 from cascade.simulated.problems import problems  # noqa: E402
 from router.catalog import Catalog  # noqa: E402
 
@@ -38,13 +40,21 @@ if TYPE_CHECKING:
 
 TRAFFIC_S = 25.0
 _TIERS = ("small", "medium", "large")
+_KEY = "a-key-with-budgets"
+#: Budgets, a check of the operator's and a cache, so that their panels have something to show.
+SERVED = {
+    "keys": [{"key": _KEY, "team": "search", "budgets": [{"per": "month", "usd": 50, "soft_usd": 0.0001}]}],
+    "budgets": [{"team": "search", "per": "day", "usd": 20}],
+    "verifiers": [{"name": "says-something", "kind": "regex", "pattern": "answer"}],
+    "cache": {"ttl_s": 60},
+}
 
 
 def drive(url: str, until: float) -> int:
     """Requests with every path in them: easy, shifted up, failed, capped, streamed, told right and wrong."""
     questions = [problem.question for problem in problems(3, 40)]
     sent = 0
-    with httpx.Client(base_url=url, timeout=30) as http:
+    with httpx.Client(base_url=url, timeout=30, headers={"authorization": f"Bearer {_KEY}"}) as http:
         while time.monotonic() < until:
             question = questions[sent % len(questions)] if sent % 3 else EASY
             body: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": question}]}
@@ -56,6 +66,10 @@ def drive(url: str, until: float) -> int:
                     body["simulate"] = dict.fromkeys(_TIERS, "bad_request")
                 case 4:
                     headers["x-gearbox-budget-usd"] = "0.0003"
+                case 5:
+                    headers["x-gearbox-stream"] = "optimistic"
+                case 8:
+                    _join(http, body)
                 case 6:
                     body["simulate"] = {"small": "server_error"}
             reply = http.post("/v1/chat/completions", json=body, headers=headers)
@@ -63,6 +77,13 @@ def drive(url: str, until: float) -> int:
             sent += 1
             time.sleep(0.02)
     return sent
+
+
+def _join(http: httpx.Client, body: dict[str, Any]) -> None:
+    """A request that the response cache answers, and one that joins another."""
+    for header in ({"idempotency-key": f"{time.monotonic()}"}, {}):
+        for _ in range(2):
+            http.post("/v1/chat/completions", json={**body, "temperature": 0}, headers=header)
 
 
 @contextmanager
@@ -140,10 +161,11 @@ def check(metrics: str, database: str) -> list[str]:
 
 def main() -> int:
     """Start everything, drive traffic, ask."""
+    configure("error", "console")
     with tempfile.TemporaryDirectory() as scratch, running_postgres() as postgres:
         folder = Path(scratch)
         postgres.run("createdb", "gearbox")
-        plan = plan_of(config(), folder / "unused.db", Catalog.load())
+        plan = plan_of(config(**SERVED), folder / "unused.db", Catalog.load())
         store = StoreConfig(url=SecretStr(f"postgresql+asyncpg://postgres@/gearbox?host={postgres.socket_dir}"))
         plan = type(plan)(plan.config.model_copy(update={"store": store}), plan.ladder, plan.environment)
         with (

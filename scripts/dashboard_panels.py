@@ -1,6 +1,6 @@
-"""What the Grafana dashboards and the alert rules ask, in names taken from the code.
+"""What the Grafana dashboards ask (and alert_rules.py the alerts), in names taken from the code.
 
-`M` holds the metrics that Gearbox registers, `R` and `A` the columns of its tables: a name that is renamed there breaks
+`M` holds the metrics that Gearbox registers, `R`, `A` and `B` the columns of its tables: a name that is renamed there breaks
 the build here, so the two cannot drift apart.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.observe.metrics import Metrics
+from storage.money.schema import budget
 from storage.schema import attempt, inference
 
 
@@ -26,7 +27,7 @@ class _Names:
         raise AttributeError(f"Gearbox has no metric {name!r}")
 
 
-M, R, A = _Names(), inference.c, attempt.c
+M, R, A, B = _Names(), inference.c, attempt.c, budget.c
 RATE = "$__rate_interval"
 _SPENT = f"sum(increase({M.cost}[$__range]))"
 _TOP = f"sum(increase({M.baseline}[$__range]))"
@@ -65,6 +66,13 @@ def _quantiles(metric: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+_SHARE_OF_PERIOD = f"extract(epoch FROM now() - {B.window_start.name}) / extract(epoch FROM {B.window_end.name} - {B.window_start.name})"
+_BURN = (
+    f"SELECT {B.scope.name}, {B.owner.name}, {B.period.name}, {B.spent_nanousd.name} / 1e9 AS spent_usd,"
+    f" {B.limit_nanousd.name} / 1e9 AS limit_usd, {B.spent_nanousd.name}::float8 / nullif({B.limit_nanousd.name}, 0) AS burnt,"
+    f" {B.spent_nanousd.name} / 1e9 / greatest({_SHARE_OF_PERIOD}, 0.001) AS forecast_usd, {B.window_end.name} AS resets"
+    f" FROM {budget.name} WHERE {B.window_end.name} IS NULL OR {B.window_end.name} > now() ORDER BY burnt DESC NULLS LAST LIMIT 100"
+)
 COST = (
     Panel("Spent", "currencyUSD", ((_SPENT, "spent"),), "stat", width=6),
     Panel("Saved against always top", "currencyUSD", ((f"{_TOP} - {_SPENT}", "saved"),), "stat", width=6),
@@ -98,7 +106,15 @@ COST = (
         ),
     ),
     Panel("Forecast: 30 days at this pace", "currencyUSD", ((f"sum(rate({M.cost}[{RATE}])) * 86400 * 30", "30 days"),)),
-    Panel("Ended by a budget", "reqps", ((f"sum by (scope) (rate({M.budget_stops}[{RATE}]))", "{{scope}}"),)),
+    Panel(
+        "Ended by a budget, or above its soft limit",
+        "reqps",
+        (
+            (f"sum by (scope) (rate({M.budget_stops}[{RATE}]))", "ended: {{scope}}"),
+            (f"sum by (scope) (rate({M.budget_soft}[{RATE}]))", "soft: {{scope}}"),
+        ),
+    ),
+    Panel("Budgets: burnt, and where the period ends at this pace", "", kind="table", sql=_BURN, width=24),
     Panel("By team", "", kind="table", sql=_by(R.team.name)),
     Panel("By key", "", kind="table", sql=_by(R.key_id.name)),
     Panel(
@@ -117,7 +133,7 @@ COST = (
     ),
 )
 _JUDGED = f"sum(increase({M.judge_outcomes}[$__range]))"
-_WRONG = (
+WRONG = (
     f'(sum(increase({M.judge_outcomes}{{verdict="valid",truth="wrong"}}[$__range])) or vector(0)) + '
     f'(sum(increase({M.judge_outcomes}{{verdict="invalid",truth="right"}}[$__range])) or vector(0))'
 )
@@ -141,7 +157,27 @@ ROUTING = (
             ),
         ),
     ),
-    Panel("The judge's error against feedback", "percentunit", ((f"({_WRONG}) / {_JUDGED}", "wrong"),), "stat"),
+    Panel(
+        "Verdicts against the truth: valid but wrong is a false accept",
+        "short",
+        (
+            (
+                f"sum by (tier, verdict, truth) (increase({M.judge_outcomes}[$__range]))",
+                "{{tier}}: {{verdict}}, in truth {{truth}}",
+            ),
+        ),
+    ),
+    Panel(
+        "Judged after they were served",
+        "reqps",
+        ((f"sum by (tier, verdict) (rate({M.late_verdicts}[{RATE}]))", "{{tier}} {{verdict}}"),),
+    ),
+    Panel(
+        "What the operator's own checks say",
+        "reqps",
+        ((f"sum by (verifier, outcome) (rate({M.verifier_outcomes}[{RATE}]))", "{{verifier}} {{outcome}}"),),
+    ),
+    Panel("The judge's error against feedback", "percentunit", ((f"({WRONG}) / {_JUDGED}", "wrong"),), "stat"),
     Panel("Questions in the index", "short", ((f"sum({M.index_size})", "questions"),)),
     Panel(
         "Estimated P(valid) against what came out",
@@ -155,7 +191,8 @@ ROUTING = (
         "Cold starts",
         "",
         kind="table",
-        sql=f"SELECT (a.{A.why.name} LIKE 'cold start%') AS cold, count(*) AS requests FROM {_REQUESTS} {_JOIN}"
+        sql=f"SELECT (a.{A.why.name} LIKE 'cold start%') AS cold, count(*) AS requests,"
+        f" count(*) / sum(count(*)) OVER () AS share FROM {_REQUESTS} {_JOIN}"
         f" WHERE {_TIME} AND a.{A.rung.name} = 0 AND a.{A.purpose.name} = 'generate' GROUP BY 1",
     ),
 )
@@ -178,6 +215,8 @@ SERVICE = (
         "Upstream errors", "reqps", ((f"sum by (tier, kind) (rate({M.upstream_errors}[{RATE}]))", "{{tier}} {{kind}}"),)
     ),
     Panel("Outcomes not yet in the database", "short", ((f"sum({M.store_backlog})", "backlog"),)),
+    Panel("Cache and joins", "reqps", ((f"sum by (result) (rate({M.cache}[{RATE}]))", "{{result}}"),)),
+    Panel("Redis away", "short", ((f"max({M.redis_away})", "away"),)),
     Panel("Tokens per second", "short", ((f"sum by (tier, kind) (rate({M.tokens}[{RATE}]))", "{{tier}} {{kind}}"),)),
 )
 DASHBOARDS = {
@@ -185,66 +224,3 @@ DASHBOARDS = {
     "routing": ("Gearbox: Routing", ROUTING),
     "service": ("Gearbox: Service", SERVICE),
 }
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An alert: `expression compare` for `hold`. The check runs the expression alone, which must have data."""
-
-    name: str
-    expression: str
-    compare: str
-    hold: str
-    severity: str
-    summary: str
-    runbook: str
-
-
-_WRONG_1D = _WRONG.replace("$__range", "1d")
-RULES = (
-    Rule(
-        "GearboxBudgetStops",
-        f"sum by (scope) (rate({M.budget_stops}[15m]))",
-        "> 0.05",
-        "10m",
-        "warning",
-        "Budgets of scope {{ $labels.scope }} end requests early: one is nearly or wholly gone.",
-        "See which key: Cost dashboard, By key. Raise its budget, lower its max tier, or tell its owner.",
-    ),
-    Rule(
-        "GearboxSavingNegative",
-        f"sum(increase({M.baseline}[6h])) - sum(increase({M.cost}[6h]))",
-        "< 0",
-        "30m",
-        "warning",
-        "Routing has cost more than always asking the top tier for six hours.",
-        "Run `gearbox savings --judge --since 6h`. Raise the threshold, choose a cheaper judge, or start higher.",
-    ),
-    Rule(
-        "GearboxJudgeErrorUp",
-        f"({_WRONG_1D}) / sum(increase({M.judge_outcomes}[1d]))",
-        "> 0.25",
-        "1h",
-        "warning",
-        "Feedback says that more than a quarter of the judge's verdicts of the last day were wrong.",
-        "Run `gearbox savings --judge --since 1d` for the tier; give that tier another judge (`judge:`).",
-    ),
-    Rule(
-        "GearboxStoreBacklog",
-        f"max({M.store_backlog})",
-        "> 1000",
-        "2m",
-        "critical",
-        "Outcomes wait to be written: the database is slow or away.",
-        "Look at /health/ready and the database's disk and locks; answers wait for the write.",
-    ),
-    Rule(
-        "GearboxUpstreamDown",
-        f"sum by (tier) (rate({M.upstream_errors}[5m])) / sum by (tier) (rate({M.attempts}[5m]))",
-        "> 0.5",
-        "5m",
-        "critical",
-        "More than half of the calls to tier {{ $labels.tier }} fail.",
-        "Service dashboard, Upstream errors, says how; `gearbox doctor` probes keys and addresses.",
-    ),
-)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboard_panels import DASHBOARDS, RULES
+from alert_rules import RULES
+from dashboard_panels import DASHBOARDS
 from reference_words import head, table
 
 from app.observe.metrics import Metrics

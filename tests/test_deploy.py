@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from router.catalog import Catalog
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+DASHBOARDS = sorted((DEPLOY / "grafana").glob("*.json"))
 SECRETS = {
     "OPENAI_API_KEY": "sk-x",
     "GEARBOX_KEY": "sk-y",
@@ -95,3 +98,44 @@ def test_each_replica_has_a_journal_of_its_own(compose):
 def test_no_secret_stands_in_a_file():
     (secret,) = objects("Secret")
     assert [value for name, value in secret["stringData"].items() if not name.endswith("_URL")] == ["", ""]
+
+
+@pytest.fixture(scope="module")
+def observe():
+    return yaml.safe_load((DEPLOY / "compose.observe.yaml").read_text())
+
+
+def test_prometheus_scrapes_every_replica_and_reads_the_rules(compose, observe):
+    told = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    (job,) = told["scrape_configs"]
+    targets = [target for each in job["static_configs"] for target in each["targets"]]
+    assert targets == [f"{name}:8000" for name in compose["services"] if name.startswith("gearbox-")]
+    assert all((DEPLOY / "prometheus" / file).exists() for file in told["rule_files"])
+    assert "./prometheus:/etc/prometheus:ro" in observe["services"]["prometheus"]["volumes"]
+
+
+def test_grafana_has_the_data_sources_that_the_dashboards_name(compose, observe):
+    told = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/gearbox.yaml").read_text())["datasources"]
+    there = {(each["type"], each["uid"]) for each in told}
+    panels = [panel for file in DASHBOARDS for panel in json.loads(file.read_text())["panels"]]
+    assert {(panel["datasource"]["type"], panel["datasource"]["uid"]) for panel in panels} == there
+    hosts = {each["url"].removeprefix("http://").partition(":")[0] for each in told}
+    assert hosts <= {*compose["services"], *observe["services"]}
+    assert "./grafana/provisioning:/etc/grafana/provisioning:ro" in observe["services"]["grafana"]["volumes"]
+
+
+def test_grafana_reads_the_dashboards_from_where_they_are_mounted(observe):
+    (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/gearbox.yaml").read_text())["providers"]
+    assert provider["type"] == "file"
+    assert f"./grafana:{provider['options']['path']}:ro" in observe["services"]["grafana"]["volumes"]
+    assert len(DASHBOARDS) == 3
+
+
+def test_what_observes_is_on_loopback_only_and_its_secrets_are_demanded(observe):
+    services = observe["services"].values()
+    assert all(port.startswith("127.0.0.1:") for each in services for port in each["ports"])
+    secrets = [value for name, value in observe["services"]["grafana"]["environment"].items() if "PASSWORD" in name]
+    assert len(secrets) == 2
+    assert all(re.fullmatch(r"\$\{[A-Z_]+:\?.+\}", value) for value in secrets)
+    sources = (DEPLOY / "grafana/provisioning/datasources/gearbox.yaml").read_text()
+    assert re.findall(r"password: (.+)", sources) == ["$POSTGRES_PASSWORD"]
