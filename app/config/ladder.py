@@ -45,7 +45,9 @@ _NAMES = {1: ("large",), 2: ("small", "large"), 3: ("small", "medium", "large")}
 #: Name, USD per million tokens in and out, prior accuracy.
 _SIMULATED = (("small", 0.05, 0.40, 0.55), ("medium", 0.50, 2.00, 0.76), ("large", 5.00, 20.00, 0.93))
 _SIMULATED_FACTS = ModelFacts(
-    128_000, 16_384, frozenset({"tools", "json_schema", "n", "logprobs"}), frozenset({"vision", "audio"})
+    128_000,
+    16_384,
+    frozenset({"tools", "json_schema", "n", "logprobs"}),  # what it cannot see or hear, it says
 )
 _PRICE_IN_TIER = (
     "Add to the tier, in USD per million tokens (0 on your own machine):\n"

@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 #: Parameters that a response repeats, with OpenAI's defaults.
 _ECHOED: Mapping[str, Any] = {
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
     "max_tool_calls": None,
     "metadata": {},
     "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
     "prompt_cache_key": None,
     "safety_identifier": None,
     "temperature": 1.0,
     "tool_choice": "auto",
-    "tools": [],
     "top_logprobs": 0,
     "top_p": 1.0,
     "user": None,
 }
+_CHAT_DETAILS = frozenset({"audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"})
 #: What a chat body has beside these goes into the response as it is (service_tier, vendors' own fields).
 _CHAT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "gearbox"})
 
@@ -47,6 +49,8 @@ def whole(asked: Mapping[str, Any], outcome: Outcome, extras: Extras) -> dict[st
     return {
         **{key: value for key, value in chat.items() if key not in _CHAT},
         **started,
+        "completed_at": None if incomplete else int(outcome.started_at + outcome.latency_s),
+        "service_tier": chat.get("service_tier") or asked.get("service_tier") or "default",
         "status": "incomplete" if incomplete else "completed",
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "model": chat["model"],
@@ -64,6 +68,7 @@ def begun(asked: Mapping[str, Any], request_id: str, received_at: float) -> dict
         "id": f"resp_{request_id}",
         "object": "response",
         "created_at": int(received_at),
+        "completed_at": None,
         "status": "in_progress",
         "background": False,
         "error": None,
@@ -72,13 +77,19 @@ def begun(asked: Mapping[str, Any], request_id: str, received_at: float) -> dict
         "output": [],
         "previous_response_id": None,
         "reasoning": {"effort": reasoning.get("effort"), "summary": None},
-        "service_tier": asked.get("service_tier"),
+        "service_tier": asked.get("service_tier") or "auto",
         "store": False,  # nothing can be fetched again by this id
+        "tools": [_tool(tool) for tool in asked.get("tools") or ()],
         "text": {**text, "format": text.get("format") or {"type": "text"}},
         "truncation": "disabled",
         "usage": None,
         **echoed,
     }
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A function as it was passed on: with every field that OpenAI's shape has."""
+    return {"description": None, "parameters": None, **tool, "strict": bool(tool.get("strict"))}
 
 
 def output(choice: Mapping[str, Any], request_id: str) -> Iterator[dict[str, Any]]:
@@ -141,8 +152,14 @@ def usage(chat: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         **{key: value for key, value in chat.items() if key not in named},
         "input_tokens": prompt,
-        "input_tokens_details": {**inside, "cached_tokens": inside.get("cached_tokens") or 0},
+        "input_tokens_details": _details(inside, "cached_tokens", "cache_write_tokens"),
         "output_tokens": completion,
-        "output_tokens_details": {**outside, "reasoning_tokens": outside.get("reasoning_tokens") or 0},
+        "output_tokens_details": _details(outside, "reasoning_tokens"),
         "total_tokens": chat.get("total_tokens") or prompt + completion,
     }
+
+
+def _details(chat: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """A chat's details of tokens with the names that a Response always has, and without those only chats have."""
+    kept = {key: value for key, value in chat.items() if key not in _CHAT_DETAILS}
+    return {**kept, **{name: chat.get(name) or 0 for name in names}}
