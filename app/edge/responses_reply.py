@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 #: Why a response is incomplete, by the chat's finish reason.
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-#: Parameters that a response repeats, with OpenAI's defaults.
+#: Parameters that a response repeats, with OpenAI's defaults. The empty ones: OpenAI's document wants a text and no
+#: null, https://www.openresponses.org wants them always.
 _ECHOED: Mapping[str, Any] = {
     "frequency_penalty": 0.0,
     "instructions": None,
@@ -27,14 +28,14 @@ _ECHOED: Mapping[str, Any] = {
     "metadata": {},
     "parallel_tool_calls": True,
     "presence_penalty": 0.0,
-    "prompt_cache_key": None,
-    "safety_identifier": None,
+    "prompt_cache_key": "",
+    "safety_identifier": "",
     "temperature": 1.0,
     "tool_choice": "auto",
     "top_logprobs": 0,
     "top_p": 1.0,
-    "user": None,
 }
+#: Details of tokens that only chats have.
 _CHAT_DETAILS = frozenset({"audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"})
 #: What a chat body has beside these goes into the response as it is (service_tier, vendors' own fields).
 _CHAT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "gearbox"})
@@ -84,6 +85,7 @@ def begun(asked: Mapping[str, Any], request_id: str, received_at: float) -> dict
         "truncation": "disabled",
         "usage": None,
         **echoed,
+        **({} if asked.get("user") is None else {"user": asked["user"]}),  # a text in OpenAI's document, never null
     }
 
 

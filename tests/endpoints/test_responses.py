@@ -262,3 +262,16 @@ def test_a_late_failure_is_raised_by_the_client(client, vendor):
     ):
         list(stream)
     assert "middle of the answer" in str(caught.value)
+
+
+def test_what_identifies_a_caller_is_repeated_where_it_was_given(http, vendor):
+    given = {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k"}
+    with_them = http.post("/v1/responses", json={"model": "small", "input": "hi", **given}).json()
+    without = http.post("/v1/responses", json={"model": "small", "input": "hi"}).json()
+    assert {name: with_them[name] for name in given} == given
+    assert {name: without.get(name) for name in given} == {
+        "user": None,
+        "safety_identifier": "",
+        "prompt_cache_key": "",
+    }
+    assert "user" not in without
