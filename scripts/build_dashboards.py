@@ -1,4 +1,4 @@
-"""deploy/grafana/*.json of dashboard_panels.py, deploy/prometheus/rules.yml of alert_rules.py. By scripts/build-dashboards."""
+"""deploy/grafana/*.json of dashboard_panels.py, deploy/prometheus/rules.yml of alert_rules.py."""
 
 from __future__ import annotations
 
