@@ -9,7 +9,7 @@ import yaml
 from lab_support import FakeEmbedder
 
 from app.config import plan as plans
-from app.config.settings import Environment, Variables
+from app.config.environment import Environment, Variables
 from app.main import create_app
 from app.wiring import open_services
 
