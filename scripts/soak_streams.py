@@ -1,7 +1,8 @@
 """Escalating streams with slow, broken and disconnecting clients against a real server, on loopback and bounded.
 
-What must be true afterwards: nothing hangs, every complete request is in SQL exactly once, no file handle is left
-behind, the server is still ready, and it ends when it is told to.
+What must be true afterwards: nothing hangs, every complete request is in SQL exactly once, no file handle and no
+reservation is left behind, the budget has spent what the rows cost, the server is still ready, and it ends when it is
+told to.
 """
 
 from __future__ import annotations
@@ -106,10 +107,10 @@ FAULTS = (
 )
 
 
-async def one(soak: Soak, number: int, bar: asyncio.Semaphore) -> None:
-    """One client from its connection to its end."""
+async def one(soak: Soak, number: int, bar: asyncio.Semaphore, kind: str | None = None) -> None:
+    """One client from its connection to its end; of a kind that chance chooses, where none is given."""
     async with bar:
-        kind = soak.random.choice([*KINDS, *KINDS, *BROKEN])
+        kind = kind or soak.random.choice([*KINDS, *KINDS, *BROKEN])
         soak.kinds[kind] += 1
         name = f"c{number}"
         reader, writer = await asyncio.open_connection("127.0.0.1", soak.port)
@@ -189,6 +190,7 @@ def settings(folder: Path) -> str:
         {
             "tiers": tiers,
             "policy": {"llm-at": {"cold_start": 10**6}},
+            "budgets": [{"per": "total", "usd": 1000}],
             "store": {"url": f"sqlite+aiosqlite:///{folder / 'soak.db'}"},
             "server": {"hold_status_s": 0.05, "linger_s": 1},
             "retries": {"attempts": 2, "backoff_s": 0.01, "cooldown_s": 0},
@@ -247,12 +249,21 @@ def stored(database: Path) -> Counter[str]:
     return Counter(row[0] for row in rows)
 
 
+def open_money(database: Path) -> str:
+    """What is wrong with the budget of all; "" = nothing is reserved, and it has spent what the rows cost."""
+    with sqlite3.connect(database) as connection:
+        reserved, spent = connection.execute("SELECT sum(reserved_nanousd), sum(spent_nanousd) FROM budget").fetchone()
+        (cost,) = connection.execute("SELECT sum(cost_nanousd + late_cost_nanousd) FROM inference").fetchone()
+    connection.close()
+    return "" if (reserved, spent) == (0, cost) else f"budget: {reserved} reserved, {spent} spent, rows cost {cost}"
+
+
 async def settled(soak: Soak, database: Path, pid: int, before: int) -> None:
     """Wait until everything expected is in SQL and the handles are back; what is not is a fault."""
     end = time.monotonic() + END_S
     while time.monotonic() < end:
         found = stored(database)
-        if soak.expected <= set(found) and handles(pid) <= before + SPARE_HANDLES:
+        if soak.expected <= set(found) and handles(pid) <= before + SPARE_HANDLES and not open_money(database):
             break
         await asyncio.sleep(0.2)
     found = stored(database)
@@ -261,6 +272,7 @@ async def settled(soak: Soak, database: Path, pid: int, before: int) -> None:
     soak.faults += [f"{name}: in SQL and never asked" for name in set(found) - soak.expected - soak.allowed]
     if handles(pid) > before + SPARE_HANDLES:
         soak.faults.append(f"file handles: {before} before, {handles(pid)} after")
+    soak.faults += filter(None, [open_money(database)])
     if store_handles(pid) > STORE_HANDLES:
         soak.faults.append(f"the store holds {store_handles(pid)} file handles, more than {STORE_HANDLES}")
 
@@ -289,6 +301,7 @@ async def ride(count: int, at_once: int, seconds: float, seed: int) -> Soak:
                 soak.faults.append("the server is not ready any more")
             kept = f"the store's pool holds {store_handles(server.pid)}"
             print(f"file handles: {before} before, {handles(server.pid)} after; {kept}")
+            print(open_money(folder / "soak.db") or "nothing is reserved, and the budget has spent what the rows cost")
         except TimeoutError:
             soak.faults.append(f"not done after {seconds:g} s")
         finally:
