@@ -20,6 +20,9 @@ from router.catalog import Catalog
 DEPLOY = Path(__file__).parents[1] / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 DASHBOARDS = sorted((DEPLOY / "grafana").glob("*.json"))
+#: Pods with a disk of their own, and without.
+WORKLOADS = {"StatefulSet": MANIFESTS, "Deployment": sorted((DEPLOY / "kubernetes-deployment").glob("*.yaml"))}
+ALL = [each for found in WORKLOADS.values() for each in found]
 SECRETS = {
     "OPENAI_API_KEY": "sk-x",
     "GEARBOX_KEY": "sk-y",
@@ -32,8 +35,8 @@ def documents(path):
     return [each for each in yaml.safe_load_all(path.read_text()) if each]
 
 
-def objects(kind):
-    return [each for path in MANIFESTS for each in documents(path) if each["kind"] == kind]
+def objects(kind, manifests=MANIFESTS):
+    return [each for path in manifests for each in documents(path) if each["kind"] == kind]
 
 
 def loaded(text):
@@ -48,7 +51,7 @@ def compose():
     return yaml.safe_load((DEPLOY / "compose.scale.yaml").read_text())
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_kubernetes_accepts_the_manifest(path):
     for each in documents(path):
         kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
@@ -68,8 +71,9 @@ def test_both_configurations_are_accepted_and_the_same():
 def test_nobody_is_killed_before_its_answers_are_finished(compose):
     server = loaded((DEPLOY / "gearbox.yaml").read_text()).server
     needed = server.drain_s + server.shutdown_s + server.linger_s
-    (pods,) = objects("StatefulSet")
-    assert pods["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed
+    for kind, manifests in WORKLOADS.items():
+        (pods,) = objects(kind, manifests)
+        assert pods["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed
     for name in ("gearbox-1", "gearbox-2", "balancer"):
         assert int(compose["services"][name]["stop_grace_period"].removesuffix("s")) > needed
 
@@ -81,6 +85,21 @@ def test_readiness_is_asked_more_often_than_draining_lasts():
     probe = container["readinessProbe"]
     assert probe["httpGet"]["path"] == "/health/ready"
     assert (probe["periodSeconds"] + probe["timeoutSeconds"]) * probe["failureThreshold"] < server.drain_s
+
+
+def test_both_kinds_of_pods_differ_in_their_disk_alone():
+    (kept,), (gone,) = (objects(kind, manifests) for kind, manifests in WORKLOADS.items())
+    kept, gone = (each["spec"]["template"] for each in (kept, gone))
+    disk = {"name": "data", "emptyDir": {"sizeLimit": "5Gi"}}
+    assert gone["spec"]["volumes"] == [*kept["spec"]["volumes"], disk]
+    assert {**gone["spec"], "volumes": None} == {**kept["spec"], "volumes": None}
+    assert gone["metadata"] == kept["metadata"]
+
+
+@pytest.mark.parametrize("kind", WORKLOADS)
+def test_the_autoscaler_scales_the_pods_beside_it(kind):
+    (scaler,) = objects("HorizontalPodAutoscaler", WORKLOADS[kind])
+    assert scaler["spec"]["scaleTargetRef"]["kind"] == kind
 
 
 def test_every_secret_that_the_configuration_reads_is_given(compose):

@@ -89,6 +89,7 @@ def _run(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever forwards a request has no say in what we think of it
         timeout_graceful_shutdown=plan.config.server.shutdown_s,
         timeout_keep_alive=75,
         **where,
