@@ -34,9 +34,9 @@ def page() -> str:
     start = head(
         "Errors",
         f"Always OpenAI's shape, all four keys: `{_ANSWER}`. `type` is OpenAI's word for the kind, `code` is below.",
-        'An error after the first streamed byte is `data: {"error": …}`, and then the stream ends without `[DONE]`.'
-        " An upstream's own 400, 413 or 422 about the request passes through with its body; 500 is a fault of ours,"
-        " with a traceback in the log under the request's id.",
+        'An error after the first streamed byte is `data: {"error": …, "gearbox": …}`, with what was spent on it; then'
+        " the stream ends without `[DONE]`. An upstream's own 400, 413 or 422 about the request passes through with its"
+        " body; 500 is a fault of ours, with a traceback in the log under the request's id.",
     )
     return "\n".join([start, table(("code", "status", "cure"), rows)])
 

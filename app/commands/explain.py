@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from app.commands.console import wide_console
 from app.config import plan as plans
 from app.config.environment import Environment
 from app.edge.rationale import paragraph
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rich.console import Console
+
 
 def explain(request_id: str, config: Path | None) -> int:
     """Print the story; 1 where there is none of that id."""
@@ -29,7 +31,7 @@ def explain(request_id: str, config: Path | None) -> int:
     if story is None:
         typer.secho(f"gearbox: the store holds no request {request_id[:80]!r}", err=True, fg="red")
         return 1
-    show(story, Console(highlight=False))
+    show(story, wide_console())
     return 0
 
 

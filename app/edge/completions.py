@@ -180,9 +180,11 @@ class TextsWriter:
         """A stream begins with its first event."""
         return b""
 
-    def fail(self, error: GearboxError) -> bytes:
-        """An error after the first streamed byte; the stream ends after it, without `[DONE]`."""
-        return event(body_of(error))
+    def fail(self, error: GearboxError, outcome: Outcome | None = None) -> bytes:
+        """An error after the first streamed byte, with what those that have ended cost; the stream ends after it."""
+        ended = [*self._outcomes.values(), *([] if outcome is None else [outcome])]
+        told = {"id": ended[0].request.id, **reports.total(ended)} if ended and self._extras.gearbox_object else None
+        return event({**body_of(error), **({} if told is None else {"gearbox": told})})
 
     def finish(self) -> bytes:
         """What stands after the last answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.edge.errors import body_of
-from app.edge.reports import gearbox_object, identity, served_model, usage
+from app.edge.reports import gearbox_object, identity, served_model, spent, usage
 from cascade.upstreams.assemble import as_chunks
 from cascade.upstreams.sse import DONE, event
 
@@ -52,9 +52,9 @@ class EventWriter:
         """A chat stream begins with its first event."""
         return b""
 
-    def fail(self, error: GearboxError) -> bytes:
+    def fail(self, error: GearboxError, outcome: Outcome | None = None) -> bytes:
         """An error after the first streamed byte; the stream ends after it, without `[DONE]`."""
-        return event(body_of(error))
+        return event({**body_of(error), **spent(outcome, self._extras)})
 
     def live(self, chunk: Mapping[str, Any]) -> bytes:
         """One event of a live answer; b"" where it is held back or not for the client."""

@@ -74,9 +74,9 @@ class _AsOne:
         """See `TextsWriter`."""
         yield self._writer.finish()
 
-    def fail(self, error: GearboxError) -> bytes:
+    def fail(self, error: GearboxError, outcome: Outcome | None = None) -> bytes:
         """See `TextsWriter`."""
-        return self._writer.fail(error)
+        return self._writer.fail(error, outcome)
 
     def _finished(self, task: asyncio.Task[Outcome]) -> None:
         if not task.cancelled():

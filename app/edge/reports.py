@@ -78,6 +78,11 @@ def gearbox_object(outcome: Outcome) -> dict[str, Any]:
     return told
 
 
+def spent(outcome: Outcome | None, extras: Extras) -> dict[str, Any]:
+    """The object `gearbox` beside an error whose headers have left already; {} where nothing ran, or it is off."""
+    return {} if outcome is None or not extras.gearbox_object else {"gearbox": gearbox_object(outcome)}
+
+
 def total(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
     """What several runs cost together; None where one of them has no price."""
     sums = {

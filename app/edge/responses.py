@@ -97,8 +97,8 @@ class Writer(Protocol):
     def finish(self, outcome: Outcome) -> Iterable[bytes]:
         """The rest of an answer."""
 
-    def fail(self, error: GearboxError) -> bytes:
-        """An error after the first byte; the stream ends after it."""
+    def fail(self, error: GearboxError, outcome: Outcome | None = None) -> bytes:
+        """An error after the first byte, with what was spent on it where anything was; the stream ends after it."""
 
 
 class Running(Protocol):
@@ -223,7 +223,7 @@ class EventResponse(Response):
             await _write(send, self._writer.fail(InternalFault(self._run.request.id)))
         else:
             if outcome.error is not None:
-                await _write(send, self._writer.fail(outcome.error))
+                await _write(send, self._writer.fail(outcome.error, outcome))
             else:
                 for part in self._writer.finish(outcome):
                     await _write(send, part)

@@ -14,6 +14,7 @@ import orjson
 from app.edge import responses_reply as reply
 from app.edge.errors import body_of
 from app.edge.events import EventWriter
+from app.edge.reports import spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,11 +97,11 @@ class ResponseWriter:
         whole = reply.whole(self._asked, outcome, self._extras)
         yield self._event(_ENDS[whole["status"]], response=whole)
 
-    def fail(self, error: GearboxError) -> bytes:
+    def fail(self, error: GearboxError, outcome: Outcome | None = None) -> bytes:
         """An error after the first byte: the error as wire.md has it, which SDKs raise, in an event of this API."""
         told = body_of(error)["error"]
         about = {key: told.get(key) for key in ("code", "message", "param")}
-        return self._event("error", **about, error=told)
+        return self._event("error", **about, error=told, **spent(outcome, self._extras))
 
     def _event(self, kind: str, **content: Any) -> bytes:
         data = {"type": kind, "sequence_number": self._number, **content}

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from app.commands.console import wide_console
 from app.config import plan as plans
 from app.config.environment import Environment
 from app.money.span import span as parse_span
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rich.console import Console
+
     from app.config.plan import Plan
     from storage.reports.judging import JudgedTier
 
@@ -36,7 +38,7 @@ def savings(config: Path | None, by: By, span: Span, *, judge: bool, as_json: bo
     if as_json:
         typer.echo(json.dumps(_json(by, span, lines, total, judged), indent=2))
         return 0
-    console = Console(highlight=False)
+    console = wide_console()
     if judge:
         _judge(console, total, judged)
     else:

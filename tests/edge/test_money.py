@@ -57,6 +57,17 @@ def test_a_streams_last_chunk_names_the_cost_in_sql(http, gearbox, question):
     assert round(told["cost"] * 1e9) == gearbox.row(told["id"])["cost_nanousd"]
 
 
+@pytest.mark.parametrize("route", ["chat/completions", "responses"])
+def test_a_stream_that_fails_midway_tells_what_it_cost(http, gearbox, route):
+    asked = {"messages": [{"role": "user", "content": EASY}], "input": EASY}
+    body = {"model": "large", "stream": True, "simulate": {"large": "cut_stream"}, **asked}
+    body.pop("input" if route.startswith("chat") else "messages")
+    text = http.post(f"/v1/{route}", json=body).text
+    last = json.loads(re.findall(r"^data: (.+)$", text, re.MULTILINE)[-1])
+    assert last["error"]["code"] == "upstream_bad_reply"
+    assert round(last["gearbox"]["cost"] * 1e9) == gearbox.row(last["gearbox"]["id"])["cost_nanousd"] > 0
+
+
 def test_the_id_is_one_in_header_body_sql_and_story(http, gearbox):
     reply = chat(http)
     request_id = reply.headers["x-request-id"]

@@ -67,6 +67,11 @@ def test_what_a_team_spent_on_judging_today_is_one_command(traffic):
     assert "judging" in gearbox_command(traffic, "savings", "--team", "red", "--since", "today")
 
 
+def test_no_amount_is_cut_short_on_a_narrow_terminal(traffic, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "…" not in gearbox_command(traffic, "savings", "--team", "red", "--since", "today")
+
+
 def test_nothing_was_spent_yesterday(traffic):
     assert savings(traffic, "--since", "yesterday")["lines"] == []
     assert "No request" in gearbox_command(traffic, "savings", "--since", "yesterday")
