@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import subprocess
 import sys
@@ -111,15 +112,16 @@ def written() -> list[str]:
 
 
 def secrets(*, accept: bool) -> Iterator[str]:
-    """What looks like a secret and is not in the baseline."""
-    found = SecretsCollection(root=str(ROOT))
+    """What looks like a secret and is not in the baseline; both name files as they stand below this folder."""
+    found = SecretsCollection()
     if accept:
-        with default_settings():
+        with default_settings(), contextlib.chdir(ROOT):
             found.scan_files(*written(), num_processors=PROCESSORS)
             baseline.save_to_file(found, str(ROOT / BASELINE))
         return
     known = baseline.load(baseline.load_from_file(str(ROOT / BASELINE)), BASELINE)
-    found.scan_files(*written(), num_processors=PROCESSORS)
+    with contextlib.chdir(ROOT):
+        found.scan_files(*written(), num_processors=PROCESSORS)
     for name, secret in found - known:
         yield f"{name}:{secret.line_number}: {secret.type}. Take it out, or say scripts/audit --accept"
 
