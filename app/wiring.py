@@ -73,24 +73,15 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
     starter = Starter(embedder, neighbours, config.history.scope)
     await follow(config, sql, neighbours, starter, stack, away=history.away)
     knowledge = await _knowledge(plan, history, starter, stack)
-    caller = open_caller(plan, stack, tracing)
-    tiers = {tier.name: tier for tier in ladder.tiers}
-    judge = AnswerJudge(caller, JudgeSettings(config.judge.max_tokens, config.judge.fail == "open"))
     metrics = Metrics(plan.environment.prometheus_folder)
     money = await open_money(plan, stack, metrics)
-    look_at_gauges = watch(history, neighbours, metrics, stack)
-    observers: list[Observer] = [
-        metrics,
-        RequestLog(prompts=config.server.log_prompts),
-        *([tracing] if tracing else []),
-    ]
     engine = Engine(
         ladder.tiers,
         plan.policy,
         starter,
-        Runner(tiers, Generator(caller), judge, _examiner(config, stack)),
+        _runner(plan, stack, tracing),
         history,
-        observers,
+        _observers(config, metrics, tracing),
         knowledge=knowledge,
         conversations=await _conversations(config, history),
         judge_fails_open=config.judge.fail == "open",
@@ -110,7 +101,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         starter=starter,
         keys=money.keys,
         admin=KeyDesk(money.directory, money.bank, money.keys.refresh),
-        names=ModelNames(registry.names(), tuple(tiers), ladder.aliases, tuple(each.name for each in plan.embeddings)),
+        names=_names(plan),
         ladder=ladder.tiers,
         metrics=metrics,
         extras=Extras(config.server.extras.usage_cost, config.server.extras.gearbox_object),
@@ -118,10 +109,29 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         hold_status_s=config.server.hold_status_s,
         checks={"store": history.ready, "embedding": embedder.ping},
         notes=lambda: {**history.notes(), **money.notes()},
-        look_at_gauges=look_at_gauges,
+        look_at_gauges=watch(history, neighbours, metrics, stack),
         close=stack.aclose,
         started_at=time.time(),
     )
+
+
+def _runner(plan: Plan, stack: AsyncExitStack, tracing: Tracing | None) -> Runner:
+    """Whoever acts: asks tiers, has answers judged, runs the operator's verifiers."""
+    caller, settings = open_caller(plan, stack, tracing), plan.config.judge
+    judge = AnswerJudge(caller, JudgeSettings(settings.max_tokens, settings.fail == "open"))
+    tiers = {tier.name: tier for tier in plan.ladder.tiers}
+    return Runner(tiers, Generator(caller), judge, _examiner(plan.config, stack))
+
+
+def _observers(config: Config, metrics: Metrics, tracing: Tracing | None) -> list[Observer]:
+    """Who sees every outcome."""
+    return [metrics, RequestLog(prompts=config.server.log_prompts), *([tracing] if tracing else [])]
+
+
+def _names(plan: Plan) -> ModelNames:
+    """Every name that `model` may have."""
+    tiers = tuple(tier.name for tier in plan.ladder.tiers)
+    return ModelNames(registry.names(), tiers, plan.ladder.aliases, tuple(each.name for each in plan.embeddings))
 
 
 async def _knowledge(plan: Plan, history: History, starter: Starter, stack: AsyncExitStack) -> Knowledge:
