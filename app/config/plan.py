@@ -18,8 +18,8 @@ from router.catalog import Catalog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from app.config.builder import Ladder
     from app.config.environment import Environment, Variables
-    from app.config.ladder import Ladder
     from app.config.local_servers import LocalServer
     from cascade.policies.policy import Policy
     from router.endpoints import EmbeddingEndpoint, Kind

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from config_support import TODAY
 
-from app.config import ladder
+from app.config import ladder, rungs
 from app.config.environment import Variables
 from router.catalog import Catalog
 from router.endpoints import VENDORS
@@ -56,7 +56,7 @@ RULES = {
 @pytest.mark.parametrize("row", RULES.values(), ids=RULES)
 def test_the_rungs_of_a_vendor_follow_the_stated_rule(row):
     models, kept = row
-    assert sorted(names(ladder.rungs(VENDORS["openai"], small_catalog(**models), TODAY))) == sorted(kept)
+    assert sorted(names(rungs.rungs(VENDORS["openai"], small_catalog(**models), TODAY))) == sorted(kept)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_three_rungs_are_cheapest_dearest_and_the_geometric_middle(prices, picke
     models = small_catalog(**{f"gpt_6_{'abcdefg'[place]}": (1, usd) for place, usd in enumerate(prices)}).chat_models(
         "openai"
     )
-    assert [model.price.base.output // 10**9 for model in ladder.pick(models)] == picked
+    assert [model.price.base.output // 10**9 for model in rungs.pick(models)] == picked
 
 
 def build(catalog, **env):

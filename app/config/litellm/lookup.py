@@ -61,7 +61,7 @@ class Lookup:
         return list(vendor.key_names[:1])
 
     def asked_directly(self, entry: Entry) -> bool:
-        """Whether it will be asked without litellm; see `ladder`, which decides it of the shapes."""
+        """Whether it will be asked without litellm; see `builder.py`, which decides it of the shapes."""
         provider = self.provider(entry)
         if provider in VENDORS:
             return VENDORS[provider].kind != "litellm"

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from app.config import ladder
 from app.config.litellm import shapes
 from app.config.litellm.entries import ENVIRON, Entry, read_entries
 from app.config.litellm.lookup import Lookup
 from app.config.litellm.patience import patience
+from app.config.rungs import pick, rungs
 from router.endpoints import VENDORS
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class _Translation:
         """Rungs for `openai/*` and its like, chosen from the table as without a file."""
         usable = [entry for entry in wild if self._usable(entry)]
         found = {model.model: (model, entry) for entry in usable for model in self._rungs(entry)}
-        chosen = ladder.pick([model for model, _ in found.values()])
+        chosen = pick([model for model, _ in found.values()])
         tiers = []
         for place, model in enumerate(chosen):
             entry = found[model.model][1]
@@ -180,7 +180,7 @@ class _Translation:
         return [
             model
             for vendor in (keyed if entry.model == "*" else named)
-            for model in ladder.rungs(vendor, self.lookup.catalog, self.today)
+            for model in rungs(vendor, self.lookup.catalog, self.today)
         ]
 
     # deployments
