@@ -20,7 +20,7 @@ from app.observe.request_log import RequestLog
 from app.services import Services
 from app.store import follow, keep_on, open_history, open_index, watch
 from app.wiring_models import open_caller, open_embedder, open_embeddings
-from app.wiring_money import open_money
+from app.wiring_money import open_money, single
 from cascade.checks.command import AT_ONCE
 from cascade.checks.examiner import Examiner
 from cascade.embeddings.call import Embeddings
@@ -83,7 +83,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         history,
         _observers(config, metrics, tracing),
         knowledge=knowledge,
-        conversations=await _conversations(config, history),
+        conversations=await _conversations(plan, history),
         judge_fails_open=config.judge.fail == "open",
         ledger=money.ledger,
         default_output_tokens=config.limits.default_max_output_tokens,
@@ -154,8 +154,9 @@ def _examiner(config: Config, stack: AsyncExitStack) -> Examiner:
     return Examiner(verifiers.build(config.verifiers, client, asyncio.Semaphore(AT_ONCE)))
 
 
-async def _conversations(config: Config, history: History) -> Conversations:
-    conversations = Conversations(config.sessions.warm_s, config.sessions.remembered_s)
+async def _conversations(plan: Plan, history: History) -> Conversations:
+    wanted, elsewhere = plan.config.sessions, None if single(plan) else history
+    conversations = Conversations(wanted.warm_s, wanted.remembered_s, elsewhere=elsewhere)
     try:
         conversations.load(await history.turns(conversations.since))
     except StoreUnavailable as error:

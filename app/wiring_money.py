@@ -147,13 +147,13 @@ def _shared(plan: Plan, bank: SqlBank, link: RedisLink | None) -> tuple[Limiter,
     """Through Redis; without it, or while it is away, through SQL; while that is away, too, each worker by itself."""
     patience = patience_s(plan.config.store)
     joins: Joins = SqlJoins(bank.engine, MemoryJoins(), patience)
-    limiter: Limiter = MemoryLimiter() if _single(plan) else SqlLimiter(bank.engine, MemoryLimiter(), patience)
+    limiter: Limiter = MemoryLimiter() if single(plan) else SqlLimiter(bank.engine, MemoryLimiter(), patience)
     if link is None:
         return limiter, joins, MemoryCache(int(plan.config.cache.max_mb * _MB))
     return RedisLimiter(link, limiter), RedisJoins(link, joins), RedisCache(link)
 
 
-def _single(plan: Plan) -> bool:
+def single(plan: Plan) -> bool:
     """Whether this process expects to be alone on its store; it may then count in memory what others cannot see."""
     return plan.environment.workers == 0 and sqlite_file(plan.config.store.url.get_secret_value()) is not None
 
@@ -189,7 +189,7 @@ class _Newcomer:
         peers = await workers.enter(self.worker, agreed(self.plan))
         try:
             _check_agreement(self.plan, peers)
-            if peers and self.link is None and _single(self.plan):
+            if peers and self.link is None and single(self.plan):
                 await _check_alone(self.plan, self.directory, peers)
         except ConfigError:
             await workers.leave(self.worker)

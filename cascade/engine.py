@@ -122,7 +122,7 @@ class Engine:
             id=request.id,
             evidence=replace(
                 self._knowledge.enriched(start.evidence, policy, start.vector, scope),
-                conversation=self._conversation(request),
+                conversation=await self._conversation(request),
             ),
             checks=self._runner.checks(request),
             judge_fails_open=self._judge_fails_open,
@@ -221,8 +221,8 @@ class Engine:
         if self._conversations is not None:
             self._conversations.rejected(request_id)
 
-    def _conversation(self, request: Request) -> Conversation | None:
-        return None if self._conversations is None else self._conversations.of(request)
+    async def _conversation(self, request: Request) -> Conversation | None:
+        return None if self._conversations is None else await self._conversations.find(request)
 
     async def _cached(self, request: Request, started: float) -> tuple[str | None, Outcome | None]:
         """The request's key in the response cache, and what is there."""

@@ -7,15 +7,17 @@ within that client's key, and a tool loop by the ids of the calls whose results 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from router.domain import Conversation, Verdict
+from router.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from router.domain import Attempt, Outcome, Request
     from router.ports import StoredTurn
@@ -26,6 +28,8 @@ WARM_S = 300.0
 REMEMBERED_S = 3600.0
 #: Keys in memory: sessions, tool calls and requests together; the oldest go first.
 MOST_KEYS = 100_000
+#: Seconds that a request waits to hear of other workers' turns.
+PATIENCE_S = 0.5
 _TOOL_ROLES = frozenset({"tool", "function"})
 
 _Key: TypeAlias = tuple[str, str, str]
@@ -43,6 +47,13 @@ class _Turn:
     rejected: bool
 
 
+class TurnSource(Protocol):
+    """Where other workers' turns are found: the store."""
+
+    async def turn(self, key_id: str, session: str | None, calls: Sequence[str], since: float) -> StoredTurn | None:
+        """See `ports.History`."""
+
+
 class Conversations:
     """Request -> where its conversation stands, fed by outcomes.
 
@@ -51,6 +62,7 @@ class Conversations:
         remembered_s: how long a conversation is remembered at all.
         most_keys: how much is kept.
         clock: seconds since the epoch.
+        elsewhere: the store, where other workers may have answered a turn; None = there are none.
     """
 
     def __init__(
@@ -59,12 +71,14 @@ class Conversations:
         remembered_s: float = REMEMBERED_S,
         most_keys: int = MOST_KEYS,
         clock: Callable[[], float] = time.time,
+        elsewhere: TurnSource | None = None,
     ) -> None:
         self._warm_s = warm_s
         self._remembered_s = remembered_s
         self._most_keys = most_keys
         self._clock = clock
         self._turns: OrderedDict[_Key, _Turn] = OrderedDict()
+        self._elsewhere = elsewhere
 
     @property
     def since(self) -> float:
@@ -74,17 +88,26 @@ class Conversations:
     def load(self, turns: Iterable[StoredTurn]) -> None:
         """Take over what the store remembers, the oldest first."""
         for turn in sorted(turns, key=lambda turn: turn.answered_at):
-            tokens = turn.prompt_tokens + turn.completion_tokens
-            kept = _Turn(turn.tier, turn.model, tokens, turn.completion_tokens, turn.answered_at, turn.rejected)
-            self._keep([("session", turn.key_id, turn.session)], kept)
+            self._keep([("session", turn.key_id, turn.session)], _read_back(turn))
+
+    async def find(self, request: Request) -> Conversation | None:
+        """As `of`, with what other workers have answered since; the store away or slow, as far as this one knows."""
+        calls, session = answered_calls(request.body), request.wishes.session
+        if self._elsewhere is not None and (calls or session is not None):
+            key_id = request.caller.key_id
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    turn = await self._elsewhere.turn(key_id, session, calls or (), self.since)
+            except (StoreUnavailable, TimeoutError):
+                turn = None
+            if turn is not None:
+                self._learn(_keys(key_id, session, calls), _read_back(turn))
+        return self.of(request)
 
     def of(self, request: Request) -> Conversation | None:
         """Where this request's conversation stands; None where nothing is known of it or it is too long ago."""
-        answered = _answered_calls(request.body)
-        key_id = request.caller.key_id
-        keys: list[_Key] = [("call", key_id, call) for call in answered or ()]
-        if request.wishes.session is not None:
-            keys.append(("session", key_id, request.wishes.session))
+        answered = answered_calls(request.body)
+        keys = _keys(request.caller.key_id, request.wishes.session, answered)
         turn = next((self._turns[key] for key in keys if key in self._turns), None)
         if turn is None or turn.answered_at < self.since:
             return None
@@ -105,7 +128,7 @@ class Conversations:
         served, request = outcome.served, outcome.request
         if served is None or served.answer is None:
             return
-        keys: list[_Key] = [("call", request.caller.key_id, call) for call in _made_calls(served)]
+        keys: list[_Key] = [("call", request.caller.key_id, call) for call in made_calls(served)]
         if request.wishes.session is not None:
             keys.append(("session", request.caller.key_id, request.wishes.session))
         if keys:
@@ -116,6 +139,11 @@ class Conversations:
         turn = self._turns.get(("request", "", request_id))
         if turn is not None:
             turn.rejected = True
+
+    def _learn(self, keys: Sequence[_Key], turn: _Turn) -> None:
+        """Take over another worker's turn, unless what is known here is newer."""
+        known = {key: self._turns[key].answered_at for key in keys if key in self._turns}
+        self._keep([key for key in keys if known.get(key, 0.0) < turn.answered_at], turn)
 
     def _turn(self, served: Attempt) -> _Turn:
         usage = served.calls[-1].usage if served.calls else None
@@ -132,7 +160,17 @@ class Conversations:
             self._turns.popitem(last=False)
 
 
-def _answered_calls(body: Mapping[str, Any]) -> list[str] | None:
+def _keys(key_id: str, session: str | None, calls: Iterable[str] | None) -> list[_Key]:
+    keys: list[_Key] = [("call", key_id, call) for call in calls or ()]
+    return keys if session is None else [*keys, ("session", key_id, session)]
+
+
+def _read_back(turn: StoredTurn) -> _Turn:
+    tokens = turn.prompt_tokens + turn.completion_tokens
+    return _Turn(turn.tier, turn.model, tokens, turn.completion_tokens, turn.answered_at, turn.rejected)
+
+
+def answered_calls(body: Mapping[str, Any]) -> list[str] | None:
     """The ids of the tool calls whose results end the conversation, the last one first; None = it ends otherwise."""
     found: list[str] | None = None
     for message in reversed(body.get("messages") or ()):
@@ -144,7 +182,7 @@ def _answered_calls(body: Mapping[str, Any]) -> list[str] | None:
     return found
 
 
-def _made_calls(served: Attempt) -> Iterator[str]:
+def made_calls(served: Attempt) -> Iterator[str]:
     """The ids of the tool calls in any choice of an answer."""
     body = served.answer.body if served.answer else {}
     for choice in body.get("choices") or ():

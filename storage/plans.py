@@ -46,6 +46,9 @@ def questions() -> Iterator[Question]:
     yield Question("decision: the request", statements.inference_of(one, Caller(team="team-0")), primary)
     yield Question("decision: its calls", statements.attempts_of(one), ("pk_attempt", "sqlite_autoindex_attempt_1"))
     yield Question("decision: its labels", statements.labels_of([one]), ("ix_label_inference_id",))
+    yield Question(
+        "conversation: its last turn", statements.turn_named("key-7", ["session:s"], day[0]), ("ix_turn_name",)
+    )
     yield Question("late cost", statements.add_late_cost(one, 1), primary)
     yield Question("feed: new labels", following(10**12), ("pk_label", "PRIMARY KEY"))
     yield Question("feed: late labels", filled([7, 9]), ("pk_label", "PRIMARY KEY"))

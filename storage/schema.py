@@ -1,7 +1,7 @@
 """The tables: one row per request (`inference`), one per call (`attempt`), one per `label`, one per `tag`.
 
-And one per journalled addition that has been made (`applied`), so that it is made once, and one per run that others may
-join (`claim`).
+One per name by which a conversation's turn is found (`turn`). And one per journalled addition that has been made
+(`applied`), so that it is made once, and one per run that others may join (`claim`).
 
 The law of this file: it names columns, types, keys and indexes, and nothing else; no statement is built here and no
 connection is opened. Columns ending in `_nanousd` are integers in nano-dollars, in `_s` seconds, times are UTC. A
@@ -174,6 +174,15 @@ tag = Table(
     Column("created_at", UtcTime, nullable=False, comment="the request's"),
 )
 
+turn = Table(
+    "turn",
+    metadata,
+    Column("inference_id", Text, ForeignKey("inference.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True, comment="session:<the client's> or call:<a tool call's id>"),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False, comment="the request's"),
+)
+
 applied = Table(
     "applied",
     metadata,
@@ -206,4 +215,6 @@ _HAS_TEXT = inference.c.question_hash.is_not(None)
 Index("ix_inference_text", inference.c.created_at, sqlite_where=_HAS_TEXT, postgresql_where=_HAS_TEXT)
 # Sums by tag find their requests here.
 Index("ix_tag_name", tag.c.name, tag.c.value, tag.c.created_at, tag.c.inference_id)
+# The last turn of a conversation, for the worker that gets the next one.
+Index("ix_turn_name", turn.c.key_id, turn.c.name, turn.c.created_at)
 Index("ix_applied_created_at", applied.c.created_at)

@@ -142,6 +142,9 @@ class History(Protocol):
     async def turns(self, since: float) -> Sequence[StoredTurn]:
         """The last answered turn of each conversation that was active since then (seconds since the epoch)."""
 
+    async def turn(self, key_id: str, session: str | None, calls: Sequence[str], since: float) -> StoredTurn | None:
+        """The last answered turn since then of this key's session, or that made any of these tool calls."""
+
     @property
     def backlog(self) -> int:
         """How many outcomes wait to be written."""

@@ -178,6 +178,12 @@ class JournalledHistory:
         """The last answered turn of each conversation that was active since then."""
         return await self.store.turns(since)
 
+    async def turn(self, key_id: str, session: str | None, calls: Sequence[str], since: float) -> StoredTurn | None:
+        """The last answered turn since then of this key's session, or that made any of these tool calls."""
+        if self._away:
+            raise StoreUnavailable("the database is away")
+        return await self.store.turn(key_id, session, calls, since)
+
     def pasts(self, policies: Sequence[str], newest: int) -> AsyncIterator[Sequence[tuple[str, Past]]]:
         """(team, past) of the newest finished requests of these policies, the oldest of them first, in batches."""
         return self.store.pasts(policies, newest)

@@ -19,7 +19,7 @@ from router.ports import Feedback, StoredQuestion, StoredTurn
 from storage.history import clean
 from storage.history.labels import by_model, resolved
 from storage.history.pasts import past
-from storage.history.rows import bare_id, feedback_row, late_rows_of, rows_of, shifted, turn_of, unpacked
+from storage.history.rows import bare_id, feedback_row, late_rows_of, rows_of, shifted, turn_names, turn_of, unpacked
 from storage.history.story import story
 from storage.journal.entries import LateCost, LateVerdict, Opinion, opinion
 
@@ -168,6 +168,19 @@ class MemoryHistory:
         found.sort(key=lambda rows: (rows.inference["created_at"], rows.id))
         last = {(rows.inference["key_id"], rows.inference["session"]): rows for rows in found}
         return tuple(turn_of({**rows.inference, "verdict": _served_verdict(rows)}) for rows in last.values())
+
+    async def turn(self, key_id: str, session: str | None, calls: Sequence[str], since: float) -> StoredTurn | None:
+        """The last answered turn since then of this key's session, or that made any of these tool calls."""
+        names = set(turn_names(session, calls))
+        found = [
+            rows
+            for rows in self._rows.values()
+            for each in rows.turns
+            if (each["key_id"], each["name"] in names) == (clean.text(key_id), True)
+            and each["created_at"].timestamp() >= since
+        ]
+        last = max(found, key=lambda rows: rows.inference["created_at"], default=None)
+        return None if last is None else turn_of({**last.inference, "verdict": _served_verdict(last)})
 
     async def ping(self) -> None:
         """Raise StoreUnavailable once closed."""

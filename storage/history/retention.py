@@ -22,7 +22,7 @@ from sqlalchemy import delete, select, update
 from router.errors import GearboxError
 from storage.engine import writing
 from storage.faults import guard
-from storage.schema import applied, attempt, claim, inference, label, tag
+from storage.schema import applied, attempt, claim, inference, label, tag, turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -112,7 +112,7 @@ class Retention:
 
 async def _drop_rows(connection: AsyncConnection, before: datetime, most: int) -> int:
     ids = await _ids(connection, oldest(before, most))
-    for table in (tag, label, attempt):
+    for table in (turn, tag, label, attempt):
         await connection.execute(delete(table).where(table.c.inference_id.in_(ids)))
     await connection.execute(delete(inference).where(inference.c.id.in_(ids)))
     return len(ids)

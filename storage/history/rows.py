@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from router.conversations import made_calls
 from router.domain import LabelSource, Verdict
 from router.ports import StoredTurn
 from storage.history import clean
 from storage.history.call_rows import attempt_rows, late_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 HTTP_OK = 200
 #: An index entry has a size limit, and a sum by a longer tag is nobody's wish.
 TAG_CHARS = 200
+NAME_CHARS = 300
 VECTOR_DTYPE = np.dtype("<f4")
 
 
@@ -41,11 +43,21 @@ class Rows:
     inference: Row
     attempts: tuple[Row, ...]
     labels: tuple[Row, ...]
+    calls: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """The request's id."""
         return str(self.inference["id"])
+
+    @property
+    def turns(self) -> tuple[Row, ...]:
+        """The names by which its conversation's next turn finds it, one row each: its session, its tools' calls."""
+        if self.inference["served_tier"] is None:
+            return ()
+        head = {"inference_id": self.id, **{name: self.inference[name] for name in ("key_id", "created_at")}}
+        names = turn_names(self.inference["session"], self.calls)
+        return tuple({**head, "name": name} for name in dict.fromkeys(names))
 
     @property
     def tags(self) -> tuple[Row, ...]:
@@ -65,7 +77,14 @@ def rows_of(outcome: Outcome) -> Rows:
         inference=row,
         attempts=tuple(attempt_rows(outcome, row["id"])),
         labels=tuple(_label(each, row["id"], row["created_at"]) for each in labels),
+        calls=tuple(made_calls(outcome.served)) if outcome.served is not None else (),
     )
+
+
+def turn_names(session: str | None, calls: Iterable[str]) -> list[str]:
+    """The names of a turn, cut where an index would not hold them."""
+    sessions = [] if session is None else [f"session:{session}"]
+    return [clean.text(name)[:NAME_CHARS] for name in (*sessions, *(f"call:{call}" for call in calls))]
 
 
 @dataclass(frozen=True, slots=True)

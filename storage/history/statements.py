@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from router.domain import Purpose
 from storage.history import clean
 from storage.history.rows import bare_id
-from storage.schema import attempt, inference, label, tag
+from storage.schema import attempt, inference, label, tag, turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ async def insert_new(connection: AsyncConnection, group: Sequence[Rows]) -> None
         (attempt, [row for rows in new for row in rows.attempts]),
         (label, [row for rows in new for row in rows.labels]),
         (tag, [row for rows in new for row in rows.tags]),
+        (turn, [row for rows in new for row in rows.turns]),
     ):
         if children:
             await connection.execute(insert(table), children)
@@ -160,6 +161,19 @@ def stored(id: str) -> Select[Any]:  # noqa: A002 - the row's id
 
 def turns_since(since: datetime) -> Select[Any]:
     """The answered turns of conversations, oldest first, each with the verdict of the answer that was served."""
+    asked = _turns().where(inference.c.created_at >= since, inference.c.session.is_not(None))
+    return asked.where(inference.c.served_tier.is_not(None)).order_by(inference.c.created_at, inference.c.id)
+
+
+def turn_named(key_id: str, names: Sequence[str], since: datetime) -> Select[Any]:
+    """The newest turn since then that this key's conversation knows by any of these names."""
+    asked = _turns().join(turn, turn.c.inference_id == inference.c.id)
+    named = asked.where(turn.c.key_id == key_id, turn.c.name.in_(names), turn.c.created_at >= since)
+    return named.order_by(turn.c.created_at.desc()).limit(1)
+
+
+def _turns() -> Select[Any]:
+    """Turns, each with the verdict of the answer that was served."""
     verdict = (
         select(attempt.c.verdict)
         .where(
@@ -172,8 +186,4 @@ def turns_since(since: datetime) -> Select[Any]:
         .scalar_subquery()
     )
     columns = ("key_id", "session", "served_tier", "served_model", "prompt_tokens", "completion_tokens", "evidence")
-    return (
-        select(*(inference.c[name] for name in (*columns, "created_at", "latency_s")), verdict.label("verdict"))
-        .where(inference.c.created_at >= since, inference.c.session.is_not(None), inference.c.served_tier.is_not(None))
-        .order_by(inference.c.created_at, inference.c.id)
-    )
+    return select(*(inference.c[name] for name in (*columns, "created_at", "latency_s")), verdict.label("verdict"))

@@ -20,12 +20,12 @@ from router.errors import ConfigError, GearboxError
 from router.ports import Feedback
 from storage.engine import create_engine, shown, writing
 from storage.faults import RowRefused, cause, guard
-from storage.history import statements
+from storage.history import clean, statements
 from storage.history.additions import add_once
 from storage.history.labels import by_model, resolved
 from storage.history.pasts import past
 from storage.history.questions import every, with_labels
-from storage.history.rows import Rows, late_rows_of, rows_of, turn_of
+from storage.history.rows import Rows, late_rows_of, rows_of, turn_names, turn_of
 from storage.history.story import story
 from storage.history.writer import GROUP_LIMIT, GroupWriter
 from storage.journal.entries import LateVerdict, opinion
@@ -231,6 +231,15 @@ class SqlHistory:
             async with self.engine.begin() as connection:
                 rows = await every(connection, statements.turns_since(datetime.fromtimestamp(since, UTC)))
         return tuple({(row["key_id"], row["session"]): turn_of(row) for row in rows}.values())
+
+    async def turn(self, key_id: str, session: str | None, calls: Sequence[str], since: float) -> StoredTurn | None:
+        """The last answered turn since then of this key's session, or that made any of these tool calls."""
+        names, after = turn_names(session, calls), datetime.fromtimestamp(since, UTC)
+        asked = statements.turn_named(clean.text(key_id), names, after)
+        with guard("looking for a conversation"):
+            async with self.engine.begin() as connection:
+                found = await every(connection, asked)
+        return turn_of(found[0]) if found else None
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the store is away."""

@@ -104,13 +104,15 @@ def _late_rows(told: dict[str, Any]) -> LateRows:
 def _rows(rows: Rows) -> dict[str, Any]:
     embedding = rows.inference["embedding"]
     inference = _dated(rows.inference) | {"embedding": embedding and b64encode(embedding).decode()}
-    return {"inference": inference, "attempts": list(rows.attempts), "labels": [_dated(row) for row in rows.labels]}
+    labels = [_dated(row) for row in rows.labels]
+    return {"inference": inference, "attempts": list(rows.attempts), "labels": labels, "calls": list(rows.calls)}
 
 
 def _read(body: dict[str, Any]) -> Rows:
     row = body["inference"]
     inference = _undated(row) | {"embedding": row["embedding"] and b64decode(row["embedding"])}
-    return Rows(inference, tuple(body["attempts"]), tuple(_undated(each) for each in body["labels"]))
+    labels = tuple(_undated(each) for each in body["labels"])
+    return Rows(inference, tuple(body["attempts"]), labels, tuple(body.get("calls", ())))
 
 
 def _dated(row: Row) -> Row:

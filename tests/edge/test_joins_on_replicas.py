@@ -10,11 +10,13 @@ import httpx
 import pytest
 from edge_server import EASY, config, plan_of, serving
 from test_cache_and_joins import rows, told
+from test_chat_with_openai_client import WEATHER
 from test_clients_that_leave import PATIENT, send_and_leave
 from test_request_errors import error_of
 from test_request_headers import chat
+from test_stream_modes import HARD
 
-from app.config.settings import Environment
+from app.config.environment import Environment
 
 SLOW = {"small": {"fault": "slow_first_token", "seconds": 1.5}}
 KEYED = {"idempotency-key": "order-7"}
@@ -114,3 +116,28 @@ def test_nothing_of_a_request_that_is_not_to_be_stored_stays_for_its_idempotency
         gearbox.sql("DELETE FROM claim")
     assert kept[0]["s"] > 80_000
     assert kept[1]["s"] < 61
+
+
+def test_a_conversation_stays_on_its_tier_whichever_server_gets_the_next_turn(pair):
+    one, other = pair()
+    session = {"x-gearbox-session": "chat-1"}
+    assert ask(one, headers=session, question=HARD).headers["x-gearbox-tier"] == "medium"
+    for server in (other, one, other):
+        assert ask(server, headers=session).headers["x-gearbox-start-tier"] == "medium"
+    assert ask(other, headers={"x-gearbox-session": "chat-2"}).headers["x-gearbox-start-tier"] == "small"
+
+
+def test_a_tools_result_that_reaches_the_other_server_goes_where_the_tool_was_called(pair):
+    one, other = pair()
+    tools = {"tools": [WEATHER], "tool_choice": "required"}
+    question = "What is the weather in Paris?"
+    asked = ask(one, headers={"x-gearbox-min-tier": "medium"}, question=question, **tools)
+    (call,) = asked.json()["choices"][0]["message"]["tool_calls"]
+    messages = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": "Sunny."},
+    ]
+    body = {"model": "auto", "messages": messages, "tools": [WEATHER]}
+    reply = httpx.post(f"{other.url}/v1/chat/completions", json=body, timeout=30)
+    assert reply.headers["x-gearbox-start-tier"] == "medium"

@@ -22,7 +22,7 @@ from outcomes import (
     rejected_small,
 )
 
-from router.domain import Caller, CostSource, Deliver, Label, LabelSource, Purpose, Stop, Verdict
+from router.domain import Answer, Caller, CostSource, Deliver, Label, LabelSource, Purpose, Stop, Verdict
 from router.errors import StoreUnavailable
 from router.labels import by_model
 
@@ -401,3 +401,25 @@ async def test_a_turn_that_was_found_wrong_is_remembered_as_such(history):
     await history.record(after)
     await history.late(late_of(after, Verdict.INVALID))
     assert [turn.rejected for turn in await history.turns(NOW - 1)] == [True, True]
+
+
+def calling(request_id, *calls, at=NOW, **more):
+    """An outcome whose answer calls tools."""
+    made = build_outcome(request_id, at=at, **more)
+    message = {"role": "assistant", "tool_calls": [{"id": call, "type": "function"} for call in calls]}
+    last = made.run.attempts[-1]
+    served = replace(last, answer=Answer({"choices": [{"message": message}]}))
+    return replace(made, run=replace(made.run, attempts=(*made.run.attempts[:-1], served)))
+
+
+async def test_a_conversations_last_turn_is_found_by_its_session_or_by_a_tools_call(history):
+    await history.record(calling("r-1", "call_1"))
+    await history.record(calling("r-2", "call_2", "call_3", at=NOW + 60))
+    await history.record(calling("r-3", "call_2", at=NOW + 90, key_id="key-2"))
+    last = await history.turn("key-1", "chat-9", (), NOW - 1)
+    assert (last.tier, last.answered_at) == ("large", pytest.approx(NOW + 62.4))
+    assert await history.turn("key-1", None, ["call_3"], NOW - 1) == last
+    assert (await history.turn("key-1", None, ["call_1"], NOW - 1)).answered_at == pytest.approx(NOW + 2.4)
+    assert await history.turn("key-1", "another", ["call_9"], NOW - 1) is None
+    assert await history.turn("key-2", None, ["call_3"], NOW - 1) is None
+    assert await history.turn("key-1", "chat-9", (), NOW + 100) is None
