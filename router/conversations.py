@@ -37,7 +37,10 @@ _Key: TypeAlias = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _Turn:
-    """One answered turn; `answered_at` is seconds since the epoch."""
+    """One answered turn; `answered_at` is seconds since the epoch.
+
+    `name` is the key that its request's id is, where nothing but its session leads to it: it goes with the next turn.
+    """
 
     tier: str
     model: str
@@ -45,6 +48,7 @@ class _Turn:
     answer_tokens: int
     answered_at: float
     rejected: bool
+    name: _Key | None = None
 
 
 class TurnSource(Protocol):
@@ -129,10 +133,16 @@ class Conversations:
         if served is None or served.answer is None:
             return
         keys: list[_Key] = [("call", request.caller.key_id, call) for call in made_calls(served)]
+        turn, name = self._turn(served), ("request", "", request.id)
         if request.wishes.session is not None:
-            keys.append(("session", request.caller.key_id, request.wishes.session))
+            session = ("session", request.caller.key_id, request.wishes.session)
+            former = self._turns.get(session)
+            if former is not None and former.name is not None:
+                self._turns.pop(former.name, None)
+            turn.name = None if keys else name
+            keys.append(session)
         if keys:
-            self._keep([*keys, ("request", "", request.id)], self._turn(served))
+            self._keep([*keys, name], turn)
 
     def rejected(self, request_id: str) -> None:
         """A turn's answer was found to be wrong after it was served."""

@@ -135,6 +135,16 @@ def test_memory_is_bounded():
     assert known.of(ask(session="s9")) is not None
 
 
+def test_a_long_conversation_takes_the_place_of_one():
+    known, _ = keeper(most_keys=4)
+    known.told(outcome(ask(session="quiet", id="r-0")))
+    for number in range(1, 10):
+        known.told(outcome(ask(session="busy", id=f"r-{number}")))
+    known.rejected("r-9")
+    assert known.of(ask(session="quiet")) is not None
+    assert known.of(ask(session="busy")).rejected
+
+
 def test_odd_messages_are_no_tool_results():
     known, _ = keeper()
     for messages in (["x"], [{"role": "tool"}], [{"role": "tool", "tool_call_id": 7}]):
