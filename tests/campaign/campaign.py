@@ -207,7 +207,8 @@ class Campaign:
         for budget in budgets:
             spent, limit = budget["spent_nanousd"] / 1e9, (budget["limit_nanousd"] or 0) / 1e9
             if not budget["owner"].startswith("first"):
-                report.add(f"budget {budget['id']}", f"{spent:.6f} of {limit:g} USD booked")
+                paid = sum(audit.spent_by(budget, rows)) / 1e9
+                report.add(f"budget {budget['id']}", f"{paid:.6f} of {limit:g} USD spent, {spent:.6f} booked")
         report.add("stored", audit.summary(rows))
         report.check("nothing reserved, journalled or unstored is left", left)
         report.check("only answers, proper errors, and cuts by a kill", audit.told_properly(book, self.killer.kills))
