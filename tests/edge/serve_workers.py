@@ -1,4 +1,4 @@
-"""Several workers as `gearbox serve --workers` has them, over simulated tiers: `python serve_workers.py DATABASE N`.
+"""Several workers as `gearbox serve --workers` has them, over simulated tiers: `serve_workers.py DATABASE N DRAIN_S`.
 
 Prints its port, then serves. A file `broken` beside the database keeps new workers from starting.
 """
@@ -21,7 +21,7 @@ from app.serving.workers import Supervisor, bind
 from app.wiring import open_services
 from router.catalog import Catalog
 
-EDGE = {"hold_status_s": 5, "drain_s": 2, "shutdown_s": 20}
+EDGE = {"hold_status_s": 5, "drain_s": float(sys.argv[3]), "shutdown_s": 20}
 
 
 def work(database, listener, on_start):

@@ -26,16 +26,16 @@ ASK = {"model": "auto", "messages": [{"role": "user", "content": EASY}]}
 class Workers:
     """A supervisor in a process of its own."""
 
-    def __init__(self, database, count):
+    def __init__(self, database, count, drain_s):
         self.database = database
-        program = [sys.executable, HERE / "serve_workers.py", str(database), str(count)]
+        program = [sys.executable, HERE / "serve_workers.py", str(database), str(count), str(drain_s)]
         paths = os.pathsep.join(map(str, (ROOT, HERE)))
         self.process = subprocess.Popen(
             program, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
         )
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
         self.wait(lambda: self.get("/health/ready") == 200)
-        self.wait(lambda: self.sql("SELECT count(*) FROM worker") == count)  # each signs in as it starts
+        self.wait(lambda: self.sql("SELECT count(*) FROM worker") >= count)  # each signs in as it starts
 
     def get(self, path):
         try:
@@ -77,8 +77,8 @@ class Workers:
 
 
 @contextmanager
-def running(folder, count):
-    made = Workers(folder / "gearbox.db", count)
+def running(folder, count, drain_s=2):
+    made = Workers(folder / "gearbox.db", count, drain_s)
     try:
         yield made
     finally:
