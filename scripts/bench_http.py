@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 CONNECTIONS = 32
+#: How long a server may take to start, where the machine does much else.
+READY_S = 600
 BODY = {"model": "small", "messages": [{"role": "user", "content": "What is 17 + 25?"}]}
 REPLY = {
     "id": "chatcmpl-1",
@@ -171,7 +173,7 @@ def process(command: list[str], port: int) -> Iterator[int]:
 
 def wait_for(url: str) -> None:
     """Wait until a server is ready, its embedding model loaded; it would compete for the processor."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):
             if httpx.get(url).is_success:

@@ -3,6 +3,7 @@
 The law of this file: what lies in the pool is reserved in SQL already, in the name of the pool (`redis:<generation>`).
 Each operation on the pool is one script. Money moves from "reserved" to "spent" in SQL before Redis hears of it, and
 out of the pool before SQL hears that it is free; so whatever dies in between, SQL counts too much and never too little.
+What is lost on the way counts as spent after a lease.
 An empty Redis is a new generation with a new pool from SQL: what the lost pool held counts as spent once its
 reservations expire, like that of a worker that died.
 """
@@ -120,6 +121,23 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'XX', clock(ARGV[4]) + ARGV[3], ARGV[2])
 """
 )
+# keys: generation, free, workers, prefix of held; returns the time, and the budgets of which there is money here
+_KNOWN = (
+    _CLOCK
+    + """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {} end
+local found = {string.format('%.0f', clock(ARGV[2]))}
+local places = {KEYS[2]}
+for _, worker in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do places[#places + 1] = KEYS[4] .. worker end
+for _, place in ipairs(places) do
+  local money = redis.call('HGETALL', place)
+  for i = 1, #money, 2 do
+    if tonumber(money[i + 1]) > 0 then found[#found + 1] = money[i] end
+  end
+end
+return found
+"""
+)
 # keys: generation, free, used; takes out what is free and was not used for so many seconds
 _DRAIN = (
     _CLOCK
@@ -166,6 +184,7 @@ class RedisBank:
         self._generation = ""
         self._seen: dict[str, Standing] = {}
         self._charged: dict[tuple[str, str], int] = {}
+        self._missing: dict[str, tuple[int, float]] = {}
 
     async def join(self) -> None:
         """Join the pool there is, before any reaper takes it for a dead one; called once, at the start."""
@@ -233,6 +252,7 @@ class RedisBank:
         spent = {budget: amount for budget, amount in amounts.items() if amount}
         if spent:
             await self._inner.charge(self._pool, spent, {})
+        await self._forfeit_stranded()
         # A pool lives as long as Redis knows it, however late its workers are: it is never taken for dead by the clock.
         return len(spent) + await self._inner.reap_pools(self._pool) + await self._inner.reap()
 
@@ -261,6 +281,27 @@ class RedisBank:
         back = {budget: amount for budget, amount in free if amount > 0}
         if back:
             await self._inner.charge(self._pool, {}, back)
+
+    async def _forfeit_stranded(self) -> None:
+        """Count as spent what SQL has reserved for the pool and the pool knows nothing of, once a lease has passed.
+
+        Money may be lost on its way: Redis was silent between two steps, or a worker died between them. Whatever is
+        merely under way changes what SQL has reserved within that time.
+        """
+        keys = self._keys("generation", "free", "workers", "held:")
+        answer: list[bytes] = await self._link.run(_KNOWN, keys, [self._generation, self._now])
+        if not answer:
+            return
+        now, known = float(answer[0]), {name.decode() for name in answer[1:]}
+        reserved = await self._inner.reserved(self._pool)
+        before, self._missing = self._missing, {}
+        for budget in reserved.keys() - known:
+            amount = reserved[budget]
+            since = before[budget][1] if budget in before and before[budget][0] == amount else now
+            if now - since >= self._ttl_s:
+                await self._inner.forfeit(self._pool, budget, amount)
+            else:
+                self._missing[budget] = amount, since
 
     @property
     def _now(self) -> float | str:

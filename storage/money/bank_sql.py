@@ -119,8 +119,30 @@ class SqlBank:
             async with writing(self.engine).begin() as connection:
                 until = await self.time(connection) + self._ttl
                 # An empty one may expire: it is reaped for nothing, and so the table keeps no budget of long ago.
-                mine = update(reservations).where(reservations.c.worker == worker, reservations.c.amount_nanousd > 0)
-                await connection.execute(mine.values(expires_at=until))
+                mine = reservations.c.worker == worker, reservations.c.amount_nanousd > 0
+                # In the order in which everybody locks them: an update alone takes them as they lie.
+                locked = select(reservations.c.budget_id).where(*mine).order_by(reservations.c.budget_id)
+                await connection.execute(locked.with_for_update())
+                await connection.execute(update(reservations).where(*mine).values(expires_at=until))
+
+    async def reserved(self, worker: str) -> Mapping[str, int]:
+        """What is reserved for a worker, or for a pool, by budget."""
+        mine = select(reservations).where(reservations.c.worker == worker, reservations.c.amount_nanousd > 0)
+        with guard("reading reservations"):
+            async with self.engine.begin() as connection:
+                rows = (await connection.execute(mine)).mappings().all()
+        return {row["budget_id"]: row["amount_nanousd"] for row in rows}
+
+    async def forfeit(self, worker: str, budget: str, amount_nanousd: int) -> None:
+        """Count a reservation as spent if it is still exactly this; whoever comes second finds another amount."""
+        mine = (reservations.c.worker == worker) & (reservations.c.budget_id == budget)
+        unchanged = mine & (reservations.c.amount_nanousd == amount_nanousd)
+        with guard("settling what was lost on its way"):
+            async with writing(self.engine).begin() as connection:
+                await self._locked(connection, [budget])
+                gone = await connection.execute(update(reservations).where(unchanged).values(amount_nanousd=0))
+                if gone.rowcount:
+                    await connection.execute(_moved(budget, amount_nanousd, -amount_nanousd))
 
     async def reap(self) -> int:
         """See `Bank`; pools are left to `reap_pools` where there is a Redis that knows whether they live."""

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import audit
 from breakage import Killer, everything_at_once, postgres_outages, redis_outages
@@ -54,7 +54,7 @@ class Scale:
 
 
 QUICK = Scale(workers=2, clients=12, kills=2, crowd=32, crowd_usd=0.02, firsts=1, outage_s=1.5, rounds=1)
-FULL = Scale(workers=4, clients=48, kills=100, crowd=256, crowd_usd=0.25, firsts=10, outage_s=5.0, rounds=2)
+FULL = Scale(workers=4, clients=48, kills=100, crowd=256, crowd_usd=0.1, firsts=10, outage_s=5.0, rounds=2)
 
 
 @dataclass
@@ -241,5 +241,7 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--quick", action="store_true", help="a minute instead of a quarter of an hour")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--kills", type=int, help="instead of the scale's own number")
     given = options.parse_args()
-    sys.exit(asyncio.run(main(QUICK if given.quick else FULL, given.seed)))
+    scale = QUICK if given.quick else FULL
+    sys.exit(asyncio.run(main(replace(scale, kills=given.kills or scale.kills), given.seed)))
