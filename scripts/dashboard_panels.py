@@ -217,6 +217,11 @@ SERVICE = (
     Panel("Outcomes not yet in the database", "short", ((f"sum({M.store_backlog})", "backlog"),)),
     Panel("Cache and joins", "reqps", ((f"sum by (result) (rate({M.cache}[{RATE}]))", "{{result}}"),)),
     Panel("Redis away", "short", ((f"max({M.redis_away})", "away"),)),
+    Panel(
+        "Calls billed above their reservation",
+        "short",
+        ((f"sum by (tier) (increase({M.overruns}[$__range])) or vector(0)", "{{tier}}"),),
+    ),
     Panel("Tokens per second", "short", ((f"sum by (tier, kind) (rate({M.tokens}[{RATE}]))", "{{tier}} {{kind}}"),)),
 )
 DASHBOARDS = {

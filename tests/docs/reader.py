@@ -167,7 +167,12 @@ class Reader:
     def _gearbox(self, arguments: list[str]) -> str:
         out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
         code: object = 0
-        with redirect_stdout(out), redirect_stderr(err), mock.patch.object(sys, "argv", ["gearbox", *arguments]):
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(out))
+            stack.enter_context(redirect_stderr(err))
+            stack.enter_context(mock.patch.object(sys, "argv", ["gearbox", *arguments]))
+            # What it sets for its process would outlast it here, and other tests look at the log.
+            stack.enter_context(mock.patch("structlog.configure"))
             try:
                 cli.main()
             except SystemExit as end:
