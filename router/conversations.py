@@ -37,18 +37,19 @@ _Key: TypeAlias = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _Turn:
-    """One answered turn; `answered_at` is seconds since the epoch.
+    """One answered turn of the request `id`; `answered_at` is seconds since the epoch.
 
-    `name` is the key that its request's id is, where nothing but its session leads to it: it goes with the next turn.
+    `lone`: nothing but its session leads to it, so it goes with that session's next turn.
     """
 
+    id: str
     tier: str
     model: str
     tokens: int
     answer_tokens: int
     answered_at: float
     rejected: bool
-    name: _Key | None = None
+    lone: bool = False
 
 
 class TurnSource(Protocol):
@@ -133,34 +134,37 @@ class Conversations:
         if served is None or served.answer is None:
             return
         keys: list[_Key] = [("call", request.caller.key_id, call) for call in made_calls(served)]
-        turn, name = self._turn(served), ("request", "", request.id)
+        turn = self._turn(request.id, served, lone=not keys)
         if request.wishes.session is not None:
             session = ("session", request.caller.key_id, request.wishes.session)
             former = self._turns.get(session)
-            if former is not None and former.name is not None:
-                self._turns.pop(former.name, None)
-            turn.name = None if keys else name
+            if former is not None and former.lone:
+                self._turns.pop(_by_id(former.id), None)
             keys.append(session)
         if keys:
-            self._keep([*keys, name], turn)
+            self._keep([*keys, _by_id(request.id)], turn)
 
     def rejected(self, request_id: str) -> None:
         """A turn's answer was found to be wrong after it was served."""
-        turn = self._turns.get(("request", "", request_id))
+        turn = self._turns.get(_by_id(request_id))
         if turn is not None:
             turn.rejected = True
 
     def _learn(self, keys: Sequence[_Key], turn: _Turn) -> None:
-        """Take over another worker's turn, unless what is known here is newer."""
-        known = {key: self._turns[key].answered_at for key in keys if key in self._turns}
-        self._keep([key for key in keys if known.get(key, 0.0) < turn.answered_at], turn)
+        """Take over what the store says of a turn, unless a newer one is known here; a no counts, whoever heard it."""
+        for key in keys:
+            known = self._turns.get(key)
+            if known is not None and known.id == turn.id:
+                known.rejected = known.rejected or turn.rejected
+            elif known is None or known.answered_at < turn.answered_at:
+                self._keep([key], turn)
 
-    def _turn(self, served: Attempt) -> _Turn:
+    def _turn(self, id: str, served: Attempt, *, lone: bool) -> _Turn:  # noqa: A002 - the request's id
         usage = served.calls[-1].usage if served.calls else None
         answer_tokens = 0 if usage is None else usage.completion_tokens
         tokens = 0 if usage is None else usage.prompt_tokens + answer_tokens
         wrong = served.verdict in {Verdict.INVALID, Verdict.ABSTAINED}
-        return _Turn(served.tier, served.model, tokens, answer_tokens, self._clock(), wrong)
+        return _Turn(id, served.tier, served.model, tokens, answer_tokens, self._clock(), wrong, lone)
 
     def _keep(self, keys: Iterable[_Key], turn: _Turn) -> None:
         for key in keys:
@@ -175,9 +179,13 @@ def _keys(key_id: str, session: str | None, calls: Iterable[str] | None) -> list
     return keys if session is None else [*keys, ("session", key_id, session)]
 
 
+def _by_id(request_id: str) -> _Key:
+    return ("request", "", request_id)
+
+
 def _read_back(turn: StoredTurn) -> _Turn:
     tokens = turn.prompt_tokens + turn.completion_tokens
-    return _Turn(turn.tier, turn.model, tokens, turn.completion_tokens, turn.answered_at, turn.rejected)
+    return _Turn(turn.id, turn.tier, turn.model, tokens, turn.completion_tokens, turn.answered_at, turn.rejected)
 
 
 def answered_calls(body: Mapping[str, Any]) -> list[str] | None:

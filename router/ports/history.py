@@ -63,9 +63,10 @@ class StoredQuestion:
 class StoredTurn:
     """The last turn of one conversation: who answered it, how long it was (tokens) and when (seconds since the epoch).
 
-    `rejected`: its answer was served although it was found to be wrong.
+    `id` is its request's. `rejected`: its answer was served although it was found to be wrong.
     """
 
+    id: str
     key_id: str
     session: str
     tier: str

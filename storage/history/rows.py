@@ -156,6 +156,7 @@ def feedback_row(served: Mapping[str, Any], correct: float, by: str, note: str, 
 def turn_of(row: Mapping[str, Any]) -> StoredTurn:
     """An answered inference row with `verdict`, its served rung's -> the conversation's turn."""
     return StoredTurn(
+        id=row["id"],
         key_id=row["key_id"],
         session=row["session"],
         tier=row["served_tier"],

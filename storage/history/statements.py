@@ -185,5 +185,14 @@ def _turns() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    columns = ("key_id", "session", "served_tier", "served_model", "prompt_tokens", "completion_tokens", "evidence")
+    columns = (
+        "id",
+        "key_id",
+        "session",
+        "served_tier",
+        "served_model",
+        "prompt_tokens",
+        "completion_tokens",
+        "evidence",
+    )
     return select(*(inference.c[name] for name in (*columns, "created_at", "latency_s")), verdict.label("verdict"))

@@ -121,10 +121,42 @@ def test_an_error_is_no_turn():
 
 def test_the_store_gives_conversations_back():
     known, _ = keeper()
-    old = StoredTurn("k", "s", "small", "simulated/small", 10, 5, 900.0, rejected=False)
+    old = StoredTurn("r-1", "k", "s", "small", "simulated/small", 10, 5, 900.0, rejected=False)
     known.load([replace(old, tier="medium", answered_at=950.0), old])
     found = known.of(ask())
     assert (found.tier, found.tokens, found.answer_tokens, found.age_s) == ("medium", 15, 5, 50.0)
+
+
+class Store:
+    """Says of a session's last turn what it was told to say."""
+
+    def __init__(self, said):
+        self.said = said
+
+    async def turn(self, key_id, session, calls, since):
+        return self.said
+
+
+STORED = StoredTurn("r-1", "k", "s", "small", "simulated/small", 10, 5, 990.0, rejected=False)
+
+
+async def test_a_no_that_another_worker_heard_counts_although_the_turn_is_known_here():
+    known, _ = keeper(elsewhere=Store(replace(STORED, rejected=True)))
+    known.told(outcome(ask(), "small"))
+    assert (await known.find(ask())).rejected
+
+
+async def test_a_no_that_this_worker_heard_outlasts_what_the_store_does_not_know_yet():
+    known, _ = keeper(elsewhere=Store(replace(STORED, answered_at=1001.0)))
+    known.told(outcome(ask(), "small"))
+    known.rejected("r-1")
+    assert (await known.find(ask())).rejected
+
+
+async def test_another_workers_newer_turn_is_the_last_one():
+    known, _ = keeper(elsewhere=Store(replace(STORED, id="r-2", tier="large", answered_at=1001.0)))
+    known.told(outcome(ask(), "small"))
+    assert (await known.find(ask())).tier == "large"
 
 
 def test_memory_is_bounded():
