@@ -76,8 +76,13 @@ def _nearby(story: Mapping[str, Any]) -> Table:
     for each in story["nearby"]:
         cost = "?" if each["cost_usd"] is None else f"{'' if each['exact'] else '~'}{each['cost_usd']:.9f}"
         setting = f"{each['setting']} {each['value']:g}"
-        table.add_row(setting, each["start_tier"] or "-", each["tier"] or "nobody", cost, each["why"])
+        table.add_row(setting, each["start_tier"] or "-", _answers(each), cost, each["why"])
     return table
+
+
+def _answers(each: Mapping[str, Any]) -> str:
+    """Who would have answered; a question mark where nobody knows what would have come of it."""
+    return (each["tier"] or "nobody") + ("" if each["exact"] else "?")
 
 
 def _neighbours(story: Mapping[str, Any]) -> Table:

@@ -75,13 +75,15 @@ def _neighbours_of(nearby: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _instead(each: Mapping[str, Any]) -> str:
-    if each["start_tier"] is None:
+    start, tier, cost = each["start_tier"], each["tier"], each["cost_usd"]
+    if start is None:
         return "nobody would have been asked"
-    ended = "nobody would have answered" if each["tier"] is None else f"{each['tier']} would have answered"
-    start = f"{each['start_tier']} would have started"
-    cost = each["cost_usd"]
     price = "at an unknown price" if cost is None else f"for {'' if each['exact'] else 'about '}{cost:.9f} USD"
-    return f"{ended} {price}" if each["start_tier"] == each["tier"] else f"{start} and {ended} {price}"
+    if not each["exact"]:
+        asked = "" if start == tier else f" and {tier} been asked after it"
+        return f"{start} would have started{asked} {price}, and nobody knows what would have come of it"
+    ended = "nobody would have answered" if tier is None else f"{tier} would have answered"
+    return f"{ended} {price}" if start == tier else f"{start} would have started and {ended} {price}"
 
 
 def _money(story: Mapping[str, Any]) -> str:

@@ -35,10 +35,11 @@ class Label:
 class Nearby:
     """What a neighbouring setting would have made of a request.
 
-    `tier` would have answered, None = nobody. `cost_nanousd` is what that would have cost: `exact` where it asks no
-    tier and no judge beyond those that were really asked, else with the missing tier's price on the served answer's
-    tokens; None = nobody knows. `changes`: it would have gone another way at all. `why` is the reason of
-    its start, where that is another one, else of its last decision.
+    `tier` would have answered, None = nobody; where that is not `exact`, it would have been asked last, and nobody
+    knows what would have come of it. `cost_nanousd` is what that would have cost: `exact` where it asks no tier and no
+    judge beyond those that were really asked, else with the missing tier's price on the served answer's tokens; None =
+    nobody knows. `changes`: it would have gone another way at all. `why` is the reason of its start, where that is
+    another one, else of its last decision.
     """
 
     setting: str

@@ -247,7 +247,7 @@ async function story(id) {
     each.verdict_by || "nobody", usd(each.cost_usd), each.why, each.reason || each.error,
   ])));
   if (told.nearby.length) parts.push(node("h2", "", "What neighbouring settings would have done"), table(["setting", "starts", "answers", "cost", "why"], told.nearby.map((each) => [
-    each.setting + " " + each.value, each.start_tier, each.tier || "nobody", each.cost_usd === null ? "–" : (each.exact ? "" : "about ") + usd(each.cost_usd), each.changes ? each.why : "the same way",
+    each.setting + " " + each.value, each.start_tier, (each.tier || "nobody") + (each.exact ? "" : "?"), each.cost_usd === null ? "–" : (each.exact ? "" : "about ") + usd(each.cost_usd), each.changes ? each.why : "the same way",
   ])));
   const near = told.evidence.neighbours || [];
   if (near.length) parts.push(node("h2", "", "Similar past questions"), table(["request", "similarity", "how right each model was"], near.map((each) => [
