@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 from cascade.embeddings.call import Embedded
+from cascade.upstreams.bounded import bounded
 from cascade.upstreams.upstream_errors import bad_reply, error_from_response, error_from_transport
 from router.errors import UpstreamTimeout
 from router.pricing import Usage, estimate_tokens, usage_from_body
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from router.endpoints import EmbeddingEndpoint
     from router.pricing import Price
+
+#: Vectors of a large batch as JSON; far more is no answer.
+MAX_REPLY_BYTES = 256 * 1024 * 1024
 
 
 class RemoteEmbeddings:
@@ -53,20 +57,22 @@ class RemoteEmbeddings:
         url = f"{self._endpoint.api_base}/embeddings"
         content = orjson.dumps({**body, "model": self.model})
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._client.post(url, content=content, headers=self._headers)
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream("POST", url, content=content, headers=self._headers) as response,
+            ):
+                if response.status_code >= httpx.codes.MULTIPLE_CHOICES:  # a redirect is not followed
+                    raise await error_from_response(response)
+                return _read(await bounded(response, MAX_REPLY_BYTES), body)
         except TimeoutError as error:
             raise UpstreamTimeout(f"no embeddings within {self._timeout_s:g} s") from error
         except httpx.HTTPError as error:
             raise error_from_transport(error) from error
-        if response.status_code >= httpx.codes.BAD_REQUEST:
-            raise await error_from_response(response)
-        return _read(response, body)
 
 
-def _read(response: httpx.Response, asked: Mapping[str, Any]) -> Embedded:
+def _read(content: bytes, asked: Mapping[str, Any]) -> Embedded:
     try:
-        told = orjson.loads(response.content)
+        told = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise bad_reply("embeddings that are not JSON") from error
     if not isinstance(told, dict) or not isinstance(told.get("data"), list) or not told["data"]:

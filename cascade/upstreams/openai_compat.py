@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
+from cascade.upstreams.bounded import bounded
 from cascade.upstreams.params import translate
 from cascade.upstreams.sse import EventReader
 from cascade.upstreams.streamed import Patience, collect
@@ -91,12 +92,7 @@ class OpenAICompatible:
 
 
 async def _whole(response: httpx.Response, started: float, dropped: tuple[str, ...]) -> Reply:
-    content = bytearray()
-    async for part in response.aiter_bytes():
-        content += part
-        if len(content) > MAX_REPLY_BYTES:
-            raise bad_reply(f"answer larger than {MAX_REPLY_BYTES} bytes, cut off")
-    body = _json(content, response)
+    body = _json(await bounded(response, MAX_REPLY_BYTES), response)
     if not body.get("choices"):
         raise bad_reply("a chat completion without choices")
     return Reply(body, (), usage_from_body(body.get("usage")), time.monotonic() - started, None, dropped)
@@ -131,7 +127,7 @@ def _event(data: bytes) -> dict[str, Any]:
     return _well_shaped(chunk, "delta")
 
 
-def _json(content: bytearray, response: httpx.Response) -> dict[str, Any]:
+def _json(content: bytes, response: httpx.Response) -> dict[str, Any]:
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -145,7 +141,7 @@ def _json(content: bytearray, response: httpx.Response) -> dict[str, Any]:
     return _well_shaped(body, "message")
 
 
-def _check_depth(raw: bytes | bytearray, body: dict[str, Any]) -> None:
+def _check_depth(raw: bytes, body: dict[str, Any]) -> None:
     """Refuse what could be read and not be written again; counting brackets first makes it free for all others."""
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and too_deep(body):
         raise bad_reply(f"JSON nested more than {MAX_DEPTH} levels deep")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 
+import httpx
 import orjson
 import pytest
 from test_openai_compat import END, HI, ROLE, WHOLE, Upstream, chat, stream
 
+from cascade.embeddings import remote
+from cascade.embeddings.remote import RemoteEmbeddings
 from cascade.upstreams import openai_compat
-from cascade.upstreams.http_reply import HttpReply
+from cascade.upstreams.http_reply import HttpReply, InProcessTransport
 from cascade.upstreams.upstream_errors import LONGEST_WAIT_S, retry_after_s
-from router.endpoints import Secret, Timeouts
+from router.endpoints import EmbeddingEndpoint, Secret, Timeouts
 from router.errors import UpstreamBadReply, UpstreamMisconfigured
 
 PATIENT = {"timeouts": Timeouts(10, 60, 60)}
@@ -48,6 +51,21 @@ async def test_an_endless_body_is_cut():
     with pytest.raises(UpstreamBadReply, match="larger than 1000000 bytes") as caught:
         await chat(Endless(WHOLE[:-1], b" " * 10_000), **PATIENT)
     assert caught.value.billed
+
+
+async def embedded(upstream):
+    async with httpx.AsyncClient(transport=InProcessTransport(upstream)) as client:
+        return await RemoteEmbeddings(EmbeddingEndpoint("m", "m", "http://u.invalid/v1"), client).embed({})
+
+
+async def test_embeddings_without_end_are_cut_and_a_redirect_of_theirs_is_not_followed(monkeypatch):
+    monkeypatch.setattr(remote, "MAX_REPLY_BYTES", 1_000_000)
+    with pytest.raises(UpstreamBadReply, match="larger than 1000000 bytes"):
+        await embedded(Endless(b'{"data": [', b"0.1, " * 1_000))
+    redirecting = Redirecting(b"{}", status=307)
+    with pytest.raises(UpstreamMisconfigured, match="307, a redirect"):
+        await embedded(redirecting)
+    assert len(redirecting.seen) == 1
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
