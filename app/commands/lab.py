@@ -33,7 +33,7 @@ _Config = Annotated[
 ]
 _Since = Annotated[
     Optional[str],  # noqa: UP045 - likewise
-    typer.Option(help="From when on: 7d, 24h, 30m, 2w, or a date; default: everything."),
+    typer.Option(help="From when on: 7d, 24h, yesterday, or a date; default: everything."),
 ]
 _Team = Annotated[Optional[str], typer.Option(help="This team's traffic alone.")]  # noqa: UP045 - likewise
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

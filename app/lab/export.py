@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from app.lab.progress import note
-from app.lab.store import moment, read_plan, stored
+from app.lab.store import read_plan, stored
 from app.lab.stored import history_of
+from app.money import span
 from app.observe.logs import configure
 from cascade.recordings import load
 from cascade.recordings.writer import write
@@ -37,7 +38,7 @@ def run(folder: Path, *, since: str | None, team: str | None, config: Path | Non
     configure("warning", "console")
     plan = read_plan(config)
     now = datetime.now(UTC)
-    rows = asyncio.run(stored(plan, moment(since, now), team))
+    rows = asyncio.run(stored(plan, span.since(since, now), team))
     history = history_of(rows, plan.ladder.tiers, texts=True)
     if not any(history.recording.answers.values()):
         raise ConfigError("the store holds no answered requests with text in that time: there is nothing to export")

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from app.lab.progress import note, progress_bar
-from app.lab.store import moment, stored
+from app.lab.store import stored
 from app.lab.stored import history_of
+from app.money import span
 from cascade.lab.embeddings import CachedEmbedder
 from cascade.policies.policy import WantsSkills
 from router.embedding import SentenceTransformerEmbedder
@@ -37,7 +38,7 @@ def routed(
         ConfigError: `since` is no time, or the store cannot be read.
     """
     vectors = any(isinstance(policy, WantsSkills) and policy.profile for policy in policies)
-    rows = asyncio.run(stored(plan, moment(since, datetime.now(UTC)), team, vectors=vectors))
+    rows = asyncio.run(stored(plan, span.since(since, datetime.now(UTC)), team, vectors=vectors))
     model = plan.config.embedding.model if vectors else None
     history = history_of(rows, tiers, direct=False, embedding_model=model)
     return replace(history, seen=_completed(history, plan)) if vectors else history

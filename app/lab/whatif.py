@@ -18,7 +18,8 @@ from rich.table import Table
 from app.lab.ladder_changes import changed_tiers
 from app.lab.progress import note, progress_bar
 from app.lab.seen import routed
-from app.lab.store import moment, read_plan
+from app.lab.store import read_plan
+from app.money import span
 from app.observe.logs import configure
 from cascade.lab import lineup
 from cascade.lab.numbers import points, usd
@@ -75,7 +76,7 @@ def run(change: Change, *, since: str | None, team: str | None, as_json: bool, c
     """
     configure("warning", "console")
     plan = read_plan(config)
-    start = moment(since, datetime.now(UTC))
+    start = span.since(since, datetime.now(UTC))
     tiers = changed_tiers(plan.ladder.tiers, change.tiers, change.prices)
     asked = policies(plan, change)
     history = routed(plan, tiers, asked, since, team)

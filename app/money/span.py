@@ -39,6 +39,15 @@ def span(since: str, until: str | None, now: datetime) -> tuple[datetime, dateti
     return start, end
 
 
+def since(text: str | None, now: datetime) -> datetime | None:
+    """From when on, in the same words; None = from the beginning.
+
+    Raises:
+        ConfigError: a word that is none of these.
+    """
+    return None if text is None else _moment(text, now, "--since")[0]
+
+
 def _moment(text: str, now: datetime, option: str) -> tuple[datetime, bool]:
     """(the moment, whether it names a day)."""
     word = text.strip().lower()
