@@ -54,8 +54,7 @@ class _Call:
 
     def item(self, request_id: str, status: str) -> dict[str, Any]:
         """The call as far as it goes."""
-        arguments = "".join(self.arguments) if status == "completed" else ""
-        return reply.call_item(request_id, self.place, self.call_id, self.name, arguments, status)
+        return reply.call_item(request_id, self.place, self.call_id, self.name, "".join(self.arguments), status)
 
 
 class ResponseWriter:
@@ -93,8 +92,8 @@ class ResponseWriter:
     def finish(self, outcome: Outcome) -> Iterator[bytes]:
         """The rest, every item closed, and the whole response."""
         yield from self._chat.finish(outcome)
-        yield from self._close()
         whole = reply.whole(self._asked, outcome, self._extras)
+        yield from self._close(whole["status"])
         yield self._event(_ENDS[whole["status"]], response=whole)
 
     def fail(self, error: GearboxError, outcome: Outcome | None = None) -> bytes:
@@ -140,7 +139,7 @@ class ResponseWriter:
     def _where(self, part: _Part) -> dict[str, Any]:
         return {"item_id": f"msg_{self._id}", "output_index": self._message, "content_index": part.place}
 
-    def _close_message(self) -> Iterator[bytes]:
+    def _close_message(self, status: str) -> Iterator[bytes]:
         if self._message is None:
             return
         for part in self._parts.values():
@@ -149,7 +148,7 @@ class ResponseWriter:
             said = {key: value for key, value in text.items() if key != "type"}
             yield self._event(f"response.{part.kind}.done", **self._where(part), **said)
             yield self._event("response.content_part.done", **self._where(part), part=whole)
-        item = reply.message_item(self._id, [part.whole for part in self._parts.values()], "completed")
+        item = reply.message_item(self._id, [part.whole for part in self._parts.values()], status)
         yield self._event("response.output_item.done", output_index=self._message, item=item)
 
     # the calls
@@ -167,17 +166,17 @@ class ResponseWriter:
             where = {"item_id": call.item(self._id, "")["id"], "output_index": call.output}
             yield self._event("response.function_call_arguments.delta", **where, delta=function["arguments"])
 
-    def _close_calls(self) -> Iterator[bytes]:
+    def _close_calls(self, status: str) -> Iterator[bytes]:
         for call in self._calls.values():
-            item = call.item(self._id, "completed")
+            item = call.item(self._id, status)
             where = {"item_id": item["id"], "output_index": call.output}
             about = {"name": call.name, "arguments": item["arguments"]}
             yield self._event("response.function_call_arguments.done", **where, **about)
             yield self._event("response.output_item.done", output_index=call.output, item=item)
 
-    def _close(self) -> Iterator[bytes]:
-        yield from self._close_message()
-        yield from self._close_calls()
+    def _close(self, status: str) -> Iterator[bytes]:
+        yield from self._close_message(status)
+        yield from self._close_calls(status)
 
     def _next_output(self) -> int:
         place, self._outputs = self._outputs, self._outputs + 1

@@ -46,16 +46,17 @@ def whole(asked: Mapping[str, Any], outcome: Outcome, extras: Extras) -> dict[st
     chat = reports.body(outcome, extras)
     choice = chat["choices"][0]
     incomplete = _INCOMPLETE.get(choice.get("finish_reason") or "")
+    status = "incomplete" if incomplete else "completed"
     started = begun(asked, outcome.request.id, outcome.request.received_at)
     return {
         **{key: value for key, value in chat.items() if key not in _CHAT},
         **started,
         "completed_at": None if incomplete else int(outcome.started_at + outcome.latency_s),
         "service_tier": chat.get("service_tier") or asked.get("service_tier") or "default",
-        "status": "incomplete" if incomplete else "completed",
+        "status": status,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "model": chat["model"],
-        "output": list(output(choice, outcome.request.id)),
+        "output": list(output(choice, outcome.request.id, status)),
         "usage": usage(chat.get("usage")),
         **({"gearbox": chat["gearbox"]} if "gearbox" in chat else {}),
     }
@@ -94,16 +95,17 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": None, "parameters": None, **tool, "strict": bool(tool.get("strict"))}
 
 
-def output(choice: Mapping[str, Any], request_id: str) -> Iterator[dict[str, Any]]:
-    """The items of an answer: its message, then its calls."""
+def output(choice: Mapping[str, Any], request_id: str, status: str) -> Iterator[dict[str, Any]]:
+    """The items of an answer: its message, then its calls, all as complete as the response itself."""
     message = choice.get("message") or {}
     calls = message.get("tool_calls") or ()
     content = list(parts(message, choice.get("logprobs")))
     if content or not calls:
-        yield message_item(request_id, content, "completed")
+        yield message_item(request_id, content, status)
     for place, call in enumerate(calls):
         function = call.get("function") or {}
-        yield call_item(request_id, place, call.get("id"), function.get("name"), function.get("arguments") or "")
+        arguments = function.get("arguments") or ""
+        yield call_item(request_id, place, call.get("id"), function.get("name"), arguments, status)
 
 
 def parts(message: Mapping[str, Any], logprobs: Any) -> Iterator[dict[str, Any]]:
@@ -130,9 +132,7 @@ def message_item(request_id: str, content: list[dict[str, Any]], status: str) ->
     return {"id": f"msg_{request_id}", "type": "message", "role": "assistant", "status": status, "content": content}
 
 
-def call_item(
-    request_id: str, place: int, call_id: Any, name: Any, arguments: str, status: str = "completed"
-) -> dict[str, Any]:
+def call_item(request_id: str, place: int, call_id: Any, name: Any, arguments: str, status: str) -> dict[str, Any]:
     """One call of a function; `call_id` is what its output must name."""
     return {
         "id": f"fc_{request_id}_{place}",

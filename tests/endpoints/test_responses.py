@@ -132,12 +132,22 @@ def test_parse_gives_the_wanted_shape(client, vendor):
     )
 
 
-def test_an_answer_cut_by_its_limit_is_incomplete(client, vendor):
-    vendor.extra = {
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hel"}, "finish_reason": "length"}]
-    }
+CUT = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hel"}, "finish_reason": "length"}]}
+
+
+def test_an_answer_cut_by_its_limit_is_incomplete_and_so_is_its_message(client, vendor):
+    vendor.extra = CUT
     done = client.responses.create(model="small", input="Hi", max_output_tokens=16)
     assert (done.status, done.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert [item.status for item in done.output] == ["incomplete"]
+
+
+def test_a_streamed_message_that_was_cut_is_incomplete(client, vendor):
+    vendor.extra = CUT
+    with client.responses.create(model="auto", input="Hi", max_output_tokens=16, stream=True) as stream:
+        *_, item, end = (event for event in stream if event.type != "error")
+    assert (item.type, item.item.status) == ("response.output_item.done", "incomplete")
+    assert (end.type, end.response.output[0].status) == ("response.incomplete", "incomplete")
 
 
 def test_log_probabilities_are_included_where_asked_for(client, vendor):
