@@ -103,7 +103,7 @@ class Metrics:
         if outcome.error is not None:
             for call in outcome.extra_calls:
                 if call.error is not None:  # an embedding request that failed has no attempt to say so
-                    self._upstream_errors.labels(call.tier, outcome.error.code or type(outcome.error).__name__).inc()
+                    self._upstream_errors.labels(call.tier, type(outcome.error).__name__).inc()
         self._baseline.inc(outcome.baseline_nanousd or 0)
         self._budgets(outcome)
 

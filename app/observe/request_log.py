@@ -1,12 +1,14 @@
 """One log line per request: id, tiers, cost, why; or, where it was refused before anything was asked, its error.
 
 The law of this file: an `Observer` that repeats no text of a request. An error's message may hold some, and so may its
-parameter's name; its code does not. A reason may quote a judge, who may quote the prompt, so only what stands before a
-reason's bracket is logged, and the question only where `server.log_prompts` asks.
+parameter's name; its code is told where it is a word, for an upstream's may be anything. A reason may quote a judge,
+who may quote the prompt, so only what stands before a reason's bracket is logged, and the question only where
+`server.log_prompts` asks.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from router.domain import Afterwards, Outcome
 
 _log = structlog.get_logger("gearbox.request")
+
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class RequestLog:
@@ -47,7 +51,7 @@ class RequestLog:
             overhead_ms=round(outcome.overhead_s * 1000, 1),
             status=200 if outcome.error is None else status_of(outcome.error),
             error=type(outcome.error).__name__ if outcome.error else None,
-            code=outcome.error.code if outcome.error else None,
+            code=_word(outcome.error.code) if outcome.error else None,
             why=why if self._prompts else why.partition(" (")[0],
             **({"question": request.question} if self._prompts else {}),
         )
@@ -78,8 +82,12 @@ def refused(request_id: str, status: int, error: str, code: str | None) -> None:
         error: our name of it.
         code: OpenAI's or ours, None where it has none.
     """
-    _log.warning("refused", id=request_id, status=status, error=error, code=code)
+    _log.warning("refused", id=request_id, status=status, error=error, code=_word(code))
 
 
 def _usd(nanousd: int | None) -> str | None:
     return None if nanousd is None else usd_text(nanousd)
+
+
+def _word(code: str | None) -> str | None:
+    return code if code is not None and _WORD.fullmatch(code) else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,12 +29,13 @@ from storage.engine import shown_url
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from app.config.environment import Variables
     from app.config.plan import Plan
     from app.observe.tracing import Tracing
+    from app.services import Services
     from router.pricing import Price
 
 
@@ -85,7 +88,7 @@ def _run(
     """Serve in this process until it is told to end."""
     lifecycle, tracing = Lifecycle(), tracing_of(plan, variables)
     settings = uvicorn.Config(
-        create_app(partial(open_services, plan, tracing=tracing), lifecycle, tracing=tracing),
+        create_app(partial(_services, plan, tracing), lifecycle, tracing=tracing),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -95,8 +98,15 @@ def _run(
         **where,
     )
     Server(settings, lifecycle, plan.config.server.drain_s, on_start).run(sockets)
+
+
+@asynccontextmanager
+async def _services(plan: Plan, tracing: Tracing | None) -> AsyncIterator[Services]:
+    """The services, and the last spans on their way before uvicorn raises the signal again that ended it."""
+    async with open_services(plan, tracing=tracing) as services:
+        yield services
     if tracing is not None:
-        tracing.close()
+        await asyncio.to_thread(tracing.close)
 
 
 def tracing_of(plan: Plan, variables: Variables) -> Tracing | None:
