@@ -46,7 +46,8 @@ class Stream:
 
     @property
     def id(self):
-        return json.loads(self.text.split(b"\n")[0].removeprefix(b"data: "))["id"].removeprefix("chatcmpl-")
+        first = next(line for line in self.text.splitlines() if line.startswith(b"data: "))
+        return json.loads(first.removeprefix(b"data: "))["id"].removeprefix("chatcmpl-")
 
 
 class Behind:
@@ -71,6 +72,7 @@ def test_a_replica_that_is_told_to_end_fails_no_request_and_cuts_no_stream(tmp_p
         assert all(stream.begun.wait(60) for stream in streams)
         assert balancer.passed == {leaving.url: 2, staying.url: 2}
         load = Load(Behind(balancer.url), clients=2)
+        leaving.process.send_signal(signal.SIGTERM)
         assert leaving.process.wait(END_S) == 0
         leaving.process.stdout.close()
         last = balancer.passed[leaving.url]
