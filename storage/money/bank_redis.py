@@ -2,7 +2,8 @@
 
 The law of this file: what lies in the pool is reserved in SQL already, in the name of the pool (`redis:<generation>`).
 Each operation on the pool is one script. Money moves from "reserved" to "spent" in SQL before Redis hears of it, and
-out of the pool before SQL hears that it is free; so whatever dies in between, SQL counts too much and never too little.
+out of the pool before SQL hears that it is free; so whatever dies in between, SQL counts too much and never too little,
+and never more than was reserved.
 What is lost on the way counts as spent after a lease.
 An empty Redis is a new generation with a new pool from SQL: what the lost pool held counts as spent once its
 reservations expire, like that of a worker that died.
@@ -218,14 +219,16 @@ class RedisBank:
         """See `Bank`."""
         # One that Redis knows nothing of any more was counted as spent when its worker was taken for dead.
         (key,) = self._keys(f"held:{worker}")
-        held = await self._link.ask(lambda: self._link.redis.hmget(key, [each.budget for each in settlements]))
-        settlements = [each for each, amount in zip(settlements, held, strict=True) if amount is not None]
+        found = await self._link.ask(lambda: self._link.redis.hmget(key, [each.budget for each in settlements]))
+        held = {each.budget: int(amount) for each, amount in zip(settlements, found, strict=True) if amount is not None}
+        settlements = [each for each in settlements if each.budget in held]
         if not settlements:
             return {}
         new = [each for each in settlements if self._charged.get((worker, each.budget), 0) < each.seq]
-        spent = {each.budget: each.spent_nanousd for each in new if each.spent_nanousd}
+        spent = {each.budget: min(each.spent_nanousd, held[each.budget]) for each in new if each.spent_nanousd}
+        beyond = {each.budget: max(each.spent_nanousd - held[each.budget], 0) for each in new}
         if spent:
-            self._seen.update(await self._inner.charge(self._pool, spent, {}))
+            self._seen.update(await self._inner.charge(self._pool, spent, {}, beyond))
         self._charged.update({(worker, each.budget): each.seq for each in new})
         arguments: list[str | int | float | bytes] = [self._generation]
         for each in settlements:
@@ -251,7 +254,7 @@ class RedisBank:
             amounts[budget] = amounts.get(budget, 0) + amount
         spent = {budget: amount for budget, amount in amounts.items() if amount}
         if spent:
-            await self._inner.charge(self._pool, spent, {})
+            await self._inner.charge(self._pool, spent, {}, {})
         await self._forfeit_stranded()
         # A pool lives as long as Redis knows it, however late its workers are: it is never taken for dead by the clock.
         return len(spent) + await self._inner.reap_pools(self._pool) + await self._inner.reap()
@@ -280,7 +283,7 @@ class RedisBank:
         free = _pairs(await self._link.run(_DRAIN, keys, [self._generation, idle_s, self._now]))
         back = {budget: amount for budget, amount in free if amount > 0}
         if back:
-            await self._inner.charge(self._pool, {}, back)
+            await self._inner.charge(self._pool, {}, back, {})
 
     async def _forfeit_stranded(self) -> None:
         """Count as spent what SQL has reserved for the pool and the pool knows nothing of, once a lease has passed.

@@ -93,23 +93,32 @@ class SqlBank:
                 return {budget: known[budget] for budget in held}
 
     async def charge(
-        self, worker: str, spent: Mapping[str, int], released: Mapping[str, int]
+        self, worker: str, spent: Mapping[str, int], released: Mapping[str, int], beyond: Mapping[str, int]
     ) -> Mapping[str, Standing]:
         """Move money of a reservation that several share (`bank_redis`) to spent, and give some back.
 
-        Unlike `settle` it adds, so a repeated one counts twice; what is spent is booked whatever is still reserved.
+        Unlike `settle` it adds, and no number tells it of a repetition. So it books at most what is still reserved: all
+        that is spent was reserved once, and what is reserved no more was counted as spent before. What is still
+        reserved is never more than what is still unspent, and so the books never fall short either.
+
+        Args:
+            worker: whose reservation.
+            spent: by budget, as far as it was reserved.
+            released: by budget; free again.
+            beyond: by budget, what an upstream billed above its reservation; booked all the same.
         """
-        wanted = sorted({*spent, *released})
+        wanted = sorted({*spent, *released, *beyond})
         with guard("settling with the ledger"):
             async with writing(self.engine).begin() as connection:
                 known = await self._locked(connection, wanted)
                 held = await _held(connection, worker, wanted)
                 for budget in known:
                     before = held[budget]["amount_nanousd"] if budget in held else 0
-                    less = min(spent.get(budget, 0) + released.get(budget, 0), before)
+                    booked = min(spent.get(budget, 0), before)
+                    left = max(before - booked - released.get(budget, 0), 0)
                     mine = (reservations.c.worker == worker) & (reservations.c.budget_id == budget)
-                    await connection.execute(update(reservations).where(mine).values(amount_nanousd=before - less))
-                    row = await connection.execute(_moved(budget, spent.get(budget, 0), -less))
+                    await connection.execute(update(reservations).where(mine).values(amount_nanousd=left))
+                    row = await connection.execute(_moved(budget, booked + beyond.get(budget, 0), left - before))
                     known[budget] = _standing(row.mappings().one())
         return known
 

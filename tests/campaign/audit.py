@@ -105,17 +105,16 @@ def caps_held(book, rows) -> list[str]:
 
 
 def budgets_held(rows, budgets) -> list[str]:
-    """Settled spend is within each budget, and the ledger counts no less than what the rows say.
+    """Settled spend and the ledger's books are within each budget, and the books hold no less than what the rows say.
 
-    It may count more: what a killed worker or an emptied Redis held, and a settlement whose answer was lost, which is
-    made again. So what is booked may pass a limit that what was spent did not.
+    They may hold more: what a killed worker or an emptied Redis held counts as spent.
     """
     found = []
     for budget in budgets:
         spent = sum(spent_by(budget, rows))
         booked, limit = budget["spent_nanousd"], budget["limit_nanousd"]
-        if limit is not None and spent > limit:
-            found.append(f"{budget['id']}: {spent} spent of {limit} nano-dollars")
+        if limit is not None and max(spent, booked) > limit:
+            found.append(f"{budget['id']}: {spent} spent, {booked} booked of {limit} nano-dollars")
         if booked < spent:
             found.append(f"{budget['id']}: booked {booked} nano-dollars, less than the {spent} of its rows")
     return found

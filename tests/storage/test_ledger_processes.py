@@ -107,8 +107,12 @@ async def test_workers_that_are_killed_take_no_more_than_they_had_reserved(share
         link.name("test")
         pool = RedisBank(bank, link, ttl_s=3)
         await pool.join()
-        await pool.reap()
-        await pool.aclose()
+        for _ in range(4):
+            await pool.reap()
+            await pool.aclose()  # what is free goes back
+            if not (await standing(bank)).reserved_nanousd:
+                break
+            await asyncio.sleep(3.1)  # a worker may have died between SQL and the pool: after a lease that is spent
         await link.aclose()
     end = await standing(bank)
     assert workers.spent <= end.spent_nanousd <= KEY.limit_nanousd
