@@ -272,11 +272,11 @@ class Engine:
 
     async def _record_late(self, late: Afterwards) -> None:
         request = late.request
+        if late.attempt.verdict is Verdict.INVALID:
+            self.found_wrong(request.id)  # first: its next turn may come before the store has written it
         in_force = await self._history.late(late)
         if in_force:
             await self.relearn(request.id, in_force, request.caller.team)
-        if late.attempt.verdict is Verdict.INVALID:
-            self.found_wrong(request.id)
         self._show(lambda observer: observer.observe_late(late), request.id)
 
     def _show(self, note: Callable[[Observer], None], request_id: str) -> None:

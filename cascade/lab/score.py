@@ -126,7 +126,7 @@ def score(
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, both ends from 0 to 1.
+    """Wilson's 95 % interval of a share, which lies within it; both ends from 0 to 1.
 
     Args:
         correct: how many, 0 to `total`.
@@ -136,7 +136,8 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     scale = 1 + Z * Z / total
     middle = (share + Z * Z / (2 * total)) / scale
     half = Z * math.sqrt(share * (1 - share) / total + Z * Z / (4 * total * total)) / scale
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # In floats the ends may miss a share of 0 or 1 by its last digit.
+    return max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)
 
 
 def _mean_latency(recording: Recording, stories: Sequence[Story]) -> float | None:

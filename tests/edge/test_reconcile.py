@@ -24,7 +24,7 @@ def settled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reconcile")
     database, file, focus = (folder / name for name in ("gearbox.db", "gearbox.yaml", "focus.csv"))
     file.write_text(yaml.safe_dump({**config(), "store": {"url": f"sqlite+aiosqlite:///{database}"}}))
-    workers = Workers(database, 2)
+    workers = Workers(database, 2, drain_s=2)
     try:
         clients = drive(workers.url, SECONDS, 4)
         settle(workers.url)
