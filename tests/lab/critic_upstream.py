@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections import Counter
@@ -32,12 +31,11 @@ CALL_USD = (PROMPT_TOKENS * PRICE_IN + COMPLETION_TOKENS * PRICE_OUT) / 1e6
 
 @dataclass
 class CriticUpstream:
-    """What it was asked, by the nonce of the answer shown; from request `holds_at` on it answers nobody until told."""
+    """What it was asked, by the nonce of the answer shown; from request `holds_at` on it answers nobody, until they leave."""
 
     holds_at: int | None = None
     asked: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
-    go: asyncio.Event = field(default_factory=asyncio.Event)
     _manners: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,7 +56,8 @@ class CriticUpstream:
         nonce = re.search(r"<answer-([0-9a-f]+)>", body["messages"][1]["content"])[1]
         self.asked[nonce] += 1
         if self.holds_at is not None and self.asked.total() > self.holds_at:
-            await asyncio.wait_for(self.go.wait(), 60)
+            await request.receive()  # the next that comes is its leaving
+            return JSONResponse({}, 503)
         self.answered[nonce] += 1
         return JSONResponse(self._completion(self.manner(nonce), corrected=len(body["messages"]) > 2))
 
