@@ -31,7 +31,7 @@ CALL_USD = (PROMPT_TOKENS * PRICE_IN + COMPLETION_TOKENS * PRICE_OUT) / 1e6
 
 @dataclass
 class CriticUpstream:
-    """What it was asked, by the nonce of the answer shown; from request `holds_at` on it answers nobody, until they leave."""
+    """What it was asked, by the nonce of the answer shown; from request `holds_at` on it answers nobody."""
 
     holds_at: int | None = None
     asked: Counter[str] = field(default_factory=Counter)
