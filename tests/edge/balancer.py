@@ -15,6 +15,9 @@ class Balancer:
     def __init__(self, urls):
         self._urls, self._turns = urls, count()
         self.passed = Counter()
+        self._open = (
+            set()
+        )  # the loop itself holds tasks weakly: one that only waits may be collected, and its connection
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -41,13 +44,23 @@ class Balancer:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _connected(self, reader, writer):
+        self._open.add(asyncio.current_task())
+        try:
+            await self._pass(reader, writer)
+        finally:
+            self._open.discard(asyncio.current_task())
+            writer.close()
+
+    async def _pass(self, reader, writer):
         replica = await self._ready_one()
-        if replica is not None:
+        if replica is None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        else:
             self.passed[replica] += 1
             to_reader, to_writer = await asyncio.open_connection(*_address(replica))
             await asyncio.gather(_copied(reader, to_writer), _copied(to_reader, writer))
             to_writer.close()
-        writer.close()
 
     async def _ready_one(self):
         first = next(self._turns) % len(self._urls)
