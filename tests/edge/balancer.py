@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from urllib.parse import urlsplit
 
@@ -48,8 +49,8 @@ class Balancer:
         try:
             await self._pass(reader, writer)
         finally:
+            await _closed(writer)
             self._open.discard(asyncio.current_task())
-            writer.close()
 
     async def _pass(self, reader, writer):
         replica = await self._ready_one()
@@ -58,9 +59,8 @@ class Balancer:
             writer.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         else:
             self.passed[replica] += 1
-            to_reader, to_writer = await asyncio.open_connection(*_address(replica))
-            await asyncio.gather(_copied(reader, to_writer), _copied(to_reader, writer))
-            to_writer.close()
+            async with _connection(replica) as (to_reader, to_writer):
+                await asyncio.gather(_copied(reader, to_writer), _copied(to_reader, writer))
 
     async def _ready_one(self):
         first = next(self._turns) % len(self._urls)
@@ -72,18 +72,28 @@ class Balancer:
 
 async def _is_ready(url):
     try:
-        reader, writer = await asyncio.open_connection(*_address(url))
-        writer.write(b"GET /health/ready HTTP/1.1\r\nhost: balancer\r\nconnection: close\r\n\r\n")
-        status = (await reader.read()).split(b" ", 2)[1:2]
-        writer.close()
+        async with _connection(url) as (reader, writer):
+            writer.write(b"GET /health/ready HTTP/1.1\r\nhost: balancer\r\nconnection: close\r\n\r\n")
+            status = (await reader.read()).split(b" ", 2)[1:2]
     except OSError:  # it has ended, or ends just now
         return False
     return status == [b"200"]
 
 
-def _address(url):
+@asynccontextmanager
+async def _connection(url):
     parts = urlsplit(url)
-    return parts.hostname, parts.port
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        yield reader, writer
+    finally:
+        await _closed(writer)
+
+
+async def _closed(writer):
+    writer.close()
+    with suppress(OSError):  # whoever is on its other side may have ended first
+        await writer.wait_closed()
 
 
 async def _copied(reader, writer):
