@@ -60,9 +60,9 @@ def error_of(error: BaseException, *, streaming: bool, where: str, secrets: Sequ
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     chain = list(_chain(error))
-    unsent = _never_sent(chain, secrets, where)
-    if unsent is not None:
-        return unsent
+    known = _raised_below(chain) or _never_sent(chain, secrets, where)
+    if known is not None:
+        return known
     if streaming:
         return UpstreamUnavailable("the upstream reported an error in the middle of its answer", billed=True)
     status = _status(chain)
@@ -75,6 +75,11 @@ def error_of(error: BaseException, *, streaming: bool, where: str, secrets: Sequ
     if _TOO_LONG in names and isinstance(found, UpstreamRejected) and not isinstance(found, ContextOverflow):
         return ContextOverflow(found.message, status=found.status, body=found.body, param=found.param)
     return found
+
+
+def _raised_below(chain: list[BaseException]) -> UpstreamError | None:
+    """Our own error, raised in litellm's client (`litellm_guard`) and wrapped by litellm."""
+    return next((each for each in chain if isinstance(each, UpstreamError)), None)
 
 
 def _never_sent(chain: list[BaseException], secrets: Sequence[str], where: str) -> UpstreamError | None:

@@ -1,4 +1,4 @@
-"""What litellm must not do for whoever asks: follow a redirect with our key, fetch from our own network.
+"""What litellm must not do for whoever asks: follow redirects with our key, fetch from our own network, read for ever.
 
 The law of this file: litellm is a parameter here, never an import. It changes the three places where litellm makes its
 clients and decides what may be fetched, once in a process.
@@ -9,8 +9,13 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
+from cascade.upstreams.streamed import MAX_REPLY_BYTES
+from cascade.upstreams.upstream_errors import bad_reply
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 
 def guard(litellm: Any, handler: Any, openai_base: Any) -> None:
@@ -31,13 +36,43 @@ def guard(litellm: Any, handler: Any, openai_base: Any) -> None:
 
 
 def _straight(make: Callable[..., Any]) -> Callable[..., Any]:
-    """The same client, which stays at its address: httpx takes headers like `x-api-key` along to another host."""
+    """The same client, which stays at its address: httpx takes headers like `x-api-key` along to another host.
+
+    And which reads no reply beyond `MAX_REPLY_BYTES`.
+    """
 
     @wraps(make)
     def made(*given: Any, **named: Any) -> Any:
         client = make(*given, **named)
         if client is not None:
             client.follow_redirects = False
+            hooks = client.event_hooks
+            client.event_hooks = {**hooks, "response": [*hooks["response"], _bound]}
         return client
 
     return made
+
+
+async def _bound(response: httpx.Response) -> None:
+    """Before anything of its body is read."""
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """A body that ends with an error where it goes on for too long."""
+
+    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in self._inner:
+            size += len(part)
+            if size > MAX_REPLY_BYTES:
+                raise bad_reply(f"a reply larger than {MAX_REPLY_BYTES} bytes, cut off")
+            yield part
+
+    async def aclose(self) -> None:
+        """Close what is behind it."""
+        await self._inner.aclose()

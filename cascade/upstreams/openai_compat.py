@@ -15,7 +15,7 @@ import orjson
 from cascade.upstreams.bounded import bounded
 from cascade.upstreams.params import translate
 from cascade.upstreams.sse import EventReader
-from cascade.upstreams.streamed import Patience, collect
+from cascade.upstreams.streamed import MAX_REPLY_BYTES, Patience, collect
 from cascade.upstreams.upstream_errors import bad_reply, error_event, error_from_response, error_from_transport
 from router.errors import UpstreamTimeout
 from router.nesting import MAX_DEPTH, too_deep
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from router.endpoints import Endpoint
     from router.ports import ChatCall, ChunkSink
-
-#: An answer larger than this is cut off: no model says so much, an endless stream does.
-MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 
 class OpenAICompatible:

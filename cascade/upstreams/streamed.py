@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from router.endpoints import Timeouts
     from router.ports import ChunkSink
 
+#: An answer larger than this is cut off: no model says so much, an endless stream does.
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+
 
 class Patience:
     """How long one call is waited for: a streamed one until its first token, and every one until its end."""

@@ -6,11 +6,12 @@ import httpx
 import pytest
 from loopback import Loopback
 from starlette.applications import Starlette
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from test_litellm_adapter import ASK, CLAUDE, TEXT, call, model  # noqa: F401 - a fixture
 
-from router.errors import UpstreamMisconfigured, UpstreamRejected
+from cascade.upstreams import litellm_guard
+from router.errors import UpstreamBadReply, UpstreamMisconfigured, UpstreamRejected
 
 VENDORS = [CLAUDE, "gemini/gemini-2.5-flash", "azure/gpt-4o", "mistral/mistral-large-latest", "cohere_chat/command-r"]
 
@@ -161,3 +162,28 @@ async def test_what_says_it_is_a_model_of_another_vendor_goes_where_it_was_confi
     assert vendor.last.path.endswith("/messages")
     assert vendor.last.body["model"] == "claude-sonnet-4-5"
     assert ASK["messages"][0]["content"] in str(vendor.last.body)
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """An upstream that never stops, in small parts, and a bound that is reached at once."""
+    monkeypatch.setattr(litellm_guard, "MAX_REPLY_BYTES", 1_000_000)
+
+    async def forever():
+        while True:
+            yield b": and so on " * 1_000 + b"\n\n"
+
+    async def answer(http):
+        kind = "text/event-stream" if (await http.json()).get("stream") else "application/json"
+        return StreamingResponse(forever(), media_type=kind)
+
+    with Loopback(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as server:
+        yield server.url
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", [CLAUDE, "azure/gpt-4o"])
+async def test_a_reply_without_end_is_cut_and_billed(model, endless, name, stream):  # noqa: F811 - the fixture
+    with pytest.raises(UpstreamBadReply, match="larger than 1000000 bytes") as caught:
+        await model(name, endless).chat(call(stream=stream))
+    assert caught.value.billed
