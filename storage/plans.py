@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: The generated table's own: its embedding model, the end of its year, how many keys, teams and values of the tag.
 MODEL = "all-MiniLM-L6-v2"
 END = datetime(2026, 1, 1, tzinfo=UTC)
-KEYS, TEAMS, TAGS = 200, 20, 50
+KEYS, TEAMS, TAGS, SESSIONS = 200, 20, 50, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def questions() -> Iterator[Question]:
     yield Question("decision: its calls", statements.attempts_of(one), ("pk_attempt", "sqlite_autoindex_attempt_1"))
     yield Question("decision: its labels", statements.labels_of([one]), ("ix_label_inference_id",))
     yield Question(
-        "conversation: its last turn", statements.turn_named("key-7", ["session:s"], day[0]), ("ix_turn_name",)
+        "conversation: its last turn", statements.turn_named("key-7", ["session:s-7"], day[0]), ("ix_turn_name",)
     )
     yield Question("late cost", statements.add_late_cost(one, 1), primary)
     yield Question("feed: new labels", following(10**12), ("pk_label", "PRIMARY KEY"))
@@ -111,7 +111,7 @@ async def explained(connection: AsyncConnection, statement: Executable, *, analy
 
 
 async def fill(connection: AsyncConnection, rows: int, first: int = 0, *, embedding_bytes: int = 1536) -> None:
-    """Add so many requests from number `first` on, spread over a year, each with two calls, a label and a tag."""
+    """Add so many requests from number `first` on, spread over a year, with two calls, a label, a tag and a turn each."""
     sqlite = connection.dialect.name == "sqlite"
     values = {"first": first, "last": first + rows - 1}
     for statement in _sqlite(embedding_bytes) if sqlite else _postgresql(embedding_bytes):
@@ -125,6 +125,7 @@ _COLUMNS = (
 )
 _CALLS = "inference_id, position, rung, purpose, tier, deployment, model, cost_nanousd, cost_source, latency_s, dropped"
 _LABELS = "inference_id, tier, model, correct, source, weight, given_by, note, created_at"
+_TURNS = "inference_id, name, key_id, created_at"
 _CONSTANT = (
     "'{{}}', 'small', 'small', 'model', 'a judge said so', 1000000 + n % 977, 0, 4000000, 1.5, 0.004, 'answered'"
 )
@@ -168,5 +169,6 @@ def _statements(before: str, source: str, id_: str, at: str, vector: str, tags: 
         ("attempt", _CALLS, f"{id_}, 1, 0, 'judge', 'large', 'large-0', 'judge', 100000, 'usage', 0.3, '[]'"),
         ("label", _LABELS, f"{id_}, 'small', 'model', 1.0, 'judge', 1.0, '', '', {at}"),
         ("tag", "inference_id, name, value, created_at", f"{id_}, 'app', 'app-' || n % {TAGS}, {at}"),
+        ("turn", _TURNS, f"{id_}, 'session:s-' || n % {SESSIONS}, 'key-' || n % {KEYS}, {at}"),
     ):
         yield f"INSERT INTO {table} ({columns}) {before} SELECT {chosen} FROM {source}"  # noqa: S608 - constants
