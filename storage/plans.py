@@ -111,7 +111,7 @@ async def explained(connection: AsyncConnection, statement: Executable, *, analy
 
 
 async def fill(connection: AsyncConnection, rows: int, first: int = 0, *, embedding_bytes: int = 1536) -> None:
-    """Add so many requests from number `first` on, spread over a year, with two calls, a label, a tag and a turn each."""
+    """Add so many requests from number `first` on, over a year, with two calls, a label, a tag and a turn each."""
     sqlite = connection.dialect.name == "sqlite"
     values = {"first": first, "last": first + rows - 1}
     for statement in _sqlite(embedding_bytes) if sqlite else _postgresql(embedding_bytes):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from app.config.environment import Variables
     from app.config.lines import Document, Path
-    from app.config.settings import DeploymentConfig, PriceConfig, TierConfig, TimeoutsConfig
+    from app.config.settings import ClientEmbeddingConfig, DeploymentConfig, PriceConfig, TierConfig, TimeoutsConfig
     from router.catalog import Catalog
     from router.endpoints import Kind
 
@@ -161,20 +161,31 @@ class Builder:
         return {**shape.params, **keys}
 
     def _key(self, shape: DeploymentConfig, vendor: Vendor, path: Path) -> Secret | None:
-        """The deployment's key, else the vendor's own from the environment, which is sent to that vendor alone."""
-        if shape.api_key is not None:
-            return Secret(shape.api_key.get_secret_value())
-        elsewhere = shape.api_base is not None and host(shape.api_base) != host(vendor.api_base)
-        if elsewhere or not vendor.key_names:
-            return None
-        value = self.variables.first(vendor.key_names)
-        if value is None:
-            name = vendor.key_names[0]
-            self._fault(path, f"{vendor.name} needs a key: export {name}=…, or add api_key: os.environ/NAME")
-        return Secret(value) if value else None
+        found = key_of(shape, vendor, self.variables)
+        if found is None and vendor.key_names and not _elsewhere(shape, vendor):
+            self._fault(path, needs_key(vendor))
+        return found
 
     def _fault(self, path: Path, message: str) -> None:
         self.faults.append(self.document.say(path, message))
+
+
+def key_of(shape: DeploymentConfig | ClientEmbeddingConfig, vendor: Vendor, variables: Variables) -> Secret | None:
+    """Its own key, else the vendor's from the environment, which is sent to that vendor alone; None = it has none."""
+    if shape.api_key is not None:
+        return Secret(shape.api_key.get_secret_value())
+    value = None if _elsewhere(shape, vendor) else variables.first(vendor.key_names)
+    return Secret(value) if value else None
+
+
+def needs_key(vendor: Vendor) -> str:
+    """What to do where a vendor's key is missing."""
+    return f"{vendor.name} needs a key: export {vendor.key_names[0]}=…, or add api_key: os.environ/NAME"
+
+
+def _elsewhere(shape: DeploymentConfig | ClientEmbeddingConfig, vendor: Vendor) -> bool:
+    """Whether it is asked at another address than the vendor's."""
+    return shape.api_base is not None and host(shape.api_base) != host(vendor.api_base)
 
 
 def _facts(shape: DeploymentConfig, known: ModelFacts) -> ModelFacts:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.endpoints import VENDORS, EmbeddingEndpoint, Secret, Vendor, host
+from app.config.builder import key_of, needs_key
+from router.endpoints import VENDORS, EmbeddingEndpoint, Secret, Vendor
 from router.errors import ConfigError
 from router.pricing import Price, Rates, per_mtok
 
@@ -63,23 +64,13 @@ def _endpoint(shape: ClientEmbeddingConfig, variables: Variables, catalog: Catal
         name=shape.name,
         model=name if vendor else shape.model,
         api_base=(shape.api_base or _address(vendor)).rstrip("/"),
-        api_key=_key(shape, vendor, variables),
+        api_key=key_of(shape, vendor or Vendor(prefix, "openai"), variables),
         price=catalog.embedding_price(shape.model) if usd is None else Price(Rates(per_mtok(usd), 0)),
     )
 
 
 def _address(vendor: Vendor | None) -> str:
     return (vendor.api_base if vendor and vendor.kind == "openai" else None) or ""
-
-
-def _key(shape: ClientEmbeddingConfig, vendor: Vendor | None, variables: Variables) -> Secret | None:
-    """Its own key, else the vendor's from the environment, which is sent to that vendor alone."""
-    if shape.api_key is not None:
-        return Secret(shape.api_key.get_secret_value())
-    if vendor is None or (shape.api_base and host(shape.api_base) != host(vendor.api_base)):
-        return None
-    value = variables.first(vendor.key_names)
-    return Secret(value) if value else None
 
 
 def _faults(
@@ -91,4 +82,4 @@ def _faults(
         yield f"{shape.model} needs its address: add api_base: https://host/v1, an OpenAI-compatible one"
     vendor = VENDORS.get(shape.model.partition("/")[0])
     if vendor and vendor.key_names and endpoint.api_key is None and shape.api_base is None:
-        yield f"{vendor.name} needs a key: export {vendor.key_names[0]}=…, or add api_key: os.environ/NAME"
+        yield needs_key(vendor)

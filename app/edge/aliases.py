@@ -6,7 +6,6 @@ shorter one.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -16,12 +15,12 @@ from cascade.policies.baselines import RANDOM
 from cascade.policies.registry import find_baseline
 from router.endpoints import VENDORS
 from router.errors import ModelNotFound, RequestError
+from router.quoting import SHOWN, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ALWAYS = "always:"
-_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class ModelNames:
             return name
         tiers = (f"{ALWAYS}{tier}" for tier in self.tiers)
         known = ", ".join((*self.policies, *BASELINES, f"{RANDOM}<share>", *tiers))
-        raise RequestError(f"unknown policy {name[:_SHOWN]!r}; there are: {known}", param="x-gearbox-policy")
+        raise RequestError(f"unknown policy {name[:SHOWN]!r}; there are: {known}", param="x-gearbox-policy")
 
     def _own(self, name: str) -> str | None:
         if name in self.policies:
@@ -86,7 +85,7 @@ class ModelNames:
         return self.aliases[max(matching, key=len)] if matching else None
 
     def _unknown(self, model: str) -> str:
-        shown = json.dumps(model if len(model) <= _SHOWN else f"{model[:_SHOWN]}…", ensure_ascii=False)
+        shown = quoted(model)
         known = ", ".join((*self.policies, *self.tiers, *self.aliases))
         default = self.policies[0] if self.policies else f"{ALWAYS}{self.tiers[-1]}"
         return (
@@ -104,7 +103,7 @@ def _is_baseline(name: str, param: str) -> bool:
     try:
         return find_baseline(name) is not None
     except RequestError as error:
-        raise RequestError(error.message[: 2 * _SHOWN], param=param) from None
+        raise RequestError(error.message[: 2 * SHOWN], param=param) from None
 
 
 def vendor_aliases(providers: Iterable[str], target: str) -> dict[str, str]:

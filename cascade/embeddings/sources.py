@@ -6,17 +6,15 @@ others, so a name is never answered by a stranger where somebody has said which 
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from router.errors import ModelNotFound
+from router.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.embeddings.call import EmbeddingSource
-
-_SHOWN = 100
 
 
 class EmbeddingSources:
@@ -42,7 +40,7 @@ class EmbeddingSources:
             return self._named[model]
         if not self._named or model == self._fallback.model:
             return self._fallback
-        shown = json.dumps(model if len(model) <= _SHOWN else f"{model[:_SHOWN]}…", ensure_ascii=False)
+        shown = quoted(model)
         known = ", ".join((*self._named, self._fallback.model))
         raise ModelNotFound(
             f"No embedding model is named {shown} here. Known: {known}. "

@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from cascade.upstreams.bounded import bound
 from cascade.upstreams.streamed import MAX_REPLY_BYTES
-from cascade.upstreams.upstream_errors import bad_reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
+
+    import httpx
 
 
 def guard(litellm: Any, handler: Any, openai_base: Any) -> None:
@@ -54,25 +54,4 @@ def _straight(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _bound(response: httpx.Response) -> None:
-    """Before anything of its body is read."""
-    if isinstance(response.stream, httpx.AsyncByteStream):
-        response.stream = _Bounded(response.stream)
-
-
-class _Bounded(httpx.AsyncByteStream):
-    """A body that ends with an error where it goes on for too long."""
-
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for part in self._inner:
-            size += len(part)
-            if size > MAX_REPLY_BYTES:
-                raise bad_reply(f"a reply larger than {MAX_REPLY_BYTES} bytes, cut off")
-            yield part
-
-    async def aclose(self) -> None:
-        """Close what is behind it."""
-        await self._inner.aclose()
+    await bound(response, MAX_REPLY_BYTES)
