@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,9 +17,11 @@ from cascade.embeddings.remote import RemoteEmbeddings
 from cascade.embeddings.sources import EmbeddingSources
 from cascade.simulated import SimulatedUpstream
 from cascade.upstreams import litellm_adapter
+from cascade.upstreams.bounded import bound
 from cascade.upstreams.http_reply import InProcessTransport
 from cascade.upstreams.litellm_adapter import LiteLLM
 from cascade.upstreams.openai_compat import OpenAICompatible
+from cascade.upstreams.streamed import MAX_REPLY_BYTES
 from router.embedding import DEFAULT_MODEL, SentenceTransformerEmbedder
 from router.embedding_remote import OpenAIEmbedder
 from router.endpoints import EmbeddingEndpoint, Secret
@@ -90,7 +93,7 @@ async def open_embedder(config: Config, stack: AsyncExitStack) -> Embedder:
     """What embeds our own questions."""
     wanted = config.embedding
     if wanted.api_base is not None:
-        client = httpx.AsyncClient(timeout=30)
+        client = httpx.AsyncClient(timeout=30, event_hooks={"response": [partial(bound, most=MAX_REPLY_BYTES)]})
         stack.push_async_callback(client.aclose)
         key = wanted.api_key.get_secret_value() if wanted.api_key else ""
         remote = OpenAIEmbedder(wanted.api_base, key, wanted.model, client)
