@@ -166,16 +166,16 @@ async def test_what_says_it_is_a_model_of_another_vendor_goes_where_it_was_confi
 
 @pytest.fixture
 def endless(monkeypatch):
-    """An upstream that never stops, in small parts, and a bound that is reached at once."""
+    """An upstream that stops for nobody who listens, in small parts, and a bound that is reached at once."""
     monkeypatch.setattr(litellm_guard, "MAX_REPLY_BYTES", 1_000_000)
 
-    async def forever():
-        while True:
+    async def while_it_listens(http):
+        while not await http.is_disconnected():
             yield b": and so on " * 1_000 + b"\n\n"
 
     async def answer(http):
         kind = "text/event-stream" if (await http.json()).get("stream") else "application/json"
-        return StreamingResponse(forever(), media_type=kind)
+        return StreamingResponse(while_it_listens(http), media_type=kind)
 
     with Loopback(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as server:
         yield server.url
