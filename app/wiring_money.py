@@ -162,7 +162,16 @@ def _response_cache(plan: Plan, cache: Cache) -> ResponseCache | None:
     wanted = plan.config.cache
     if wanted.ttl_s is None:
         return None
-    return ResponseCache(cache, wanted.ttl_s, wanted.shared, digest(plan.ladder.tiers))
+    return ResponseCache(cache, wanted.ttl_s, wanted.shared, answered_by(plan))
+
+
+def answered_by(plan: Plan) -> str:
+    """The digest of all that is configured and can change an answer: models and where they are, who checks and judges.
+
+    Policies' settings come with each request. Secrets are masked, so that a new key for the same model changes nothing.
+    """
+    ladder, config = plan.ladder, plan.config
+    return digest((ladder.tiers, ladder.endpoints, config.verifiers, config.judge))
 
 
 # other workers

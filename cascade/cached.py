@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from cascade.keep import hit, pack
+from cascade.modes import owes_a_verdict
+from router.domain import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,19 +24,21 @@ if TYPE_CHECKING:
 
 #: How an answer reaches the client, and who the client's user is, change nothing about the answer.
 _NOT_ABOUT_THE_ANSWER = frozenset({"model", "stream", "stream_options", "user", "metadata", "store"})
+#: Unjudged is fine where nobody wanted a verdict: the top tier's answers, a named tier's, `direct`.
+_WANTED = frozenset({Verdict.VALID, Verdict.UNJUDGED})
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseCache:
     """`scope_shared`: teams share answers; else each has its own.
 
-    `ladder_digest`: of tiers and their models, for others would have answered otherwise.
+    `configured`: a digest of models, verifiers and judges, for others would have answered otherwise.
     """
 
     cache: Cache
     ttl_s: float
     scope_shared: bool
-    ladder_digest: str
+    configured: str
 
     def key(self, request: Request, settings: Mapping[str, Any]) -> str | None:
         """The key; None where this request is neither read from the cache nor kept in it."""
@@ -44,11 +48,12 @@ class ResponseCache:
         caller = request.caller
         parts = {
             "team": "" if self.scope_shared else caller.team,
-            "ladder": self.ladder_digest,
+            "configured": self.configured,
             "policy": request.policy,
             "settings": settings,
             "body": {name: value for name, value in request.body.items() if name not in _NOT_ABOUT_THE_ANSWER},
             "quality": wishes.quality,
+            "judging": wishes.stream_mode,
             "tiers": [wishes.min_tier, wishes.max_tier, None if caller.tiers is None else sorted(caller.tiers)],
         }
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
@@ -60,13 +65,21 @@ class ResponseCache:
 
     async def put(self, key: str, outcome: Outcome) -> None:
         """Keep an answer that was served because it was good, not because money or time had run out."""
-        served = outcome.served
-        ended = outcome.delivered.stopped is None and outcome.error is None and outcome.client == "answered"
-        if not ended or served is None or served.cut_by_cap or outcome.request.wishes.cap_nanousd is not None:
+        if not _good(outcome) or outcome.request.wishes.cap_nanousd is not None:
             return
         kept = pack(outcome)
         if kept is not None:
             await self.cache.put(key, kept, self.ttl_s)
+
+
+def _good(outcome: Outcome) -> bool:
+    """Whether it was served because its policy wanted no more than it had: no better answer, and no verdict on it."""
+    served = outcome.served
+    if served is None or outcome.error is not None or outcome.client != "answered":
+        return False
+    if outcome.delivered.stopped is not None or served.cut_by_cap or served.judge_failed:
+        return False
+    return served.verdict in _WANTED and not owes_a_verdict(outcome.run, outcome.delivered)
 
 
 def _repeatable(body: Mapping[str, Any]) -> bool:

@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from router.endpoints import Secret
+
 
 def digest(value: Any) -> str:
-    """SHA-256, as hex, of records, models, mappings, sets and plain values."""
+    """SHA-256, as hex, of records, models, mappings, sets and plain values; one secret is as good as another."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
     return hashlib.sha256(orjson.dumps(value, default=_plain, option=options)).hexdigest()
 
@@ -23,4 +25,6 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, set | frozenset):
         return sorted(value)
+    if isinstance(value, Secret):
+        return "***"
     raise TypeError(f"no digest of a {type(value).__name__}")

@@ -9,11 +9,13 @@ import time
 import httpx
 import openai
 import pytest
-from edge_server import EASY
+from edge_server import EASY, config, plan_of
 from test_clients_that_leave import PATIENT, send_and_leave
+from test_faults import with_medium
 from test_request_errors import error_of
 from test_request_headers import chat
 
+from app.wiring_money import answered_by
 from cascade.upstreams.sse import DONE
 
 CACHED = {"cache": {"ttl_s": 60}}
@@ -88,6 +90,58 @@ def test_whoever_switches_it_off_is_neither_read_from_it_nor_kept_in_it(serve, h
     with asking(serve(**CACHED)) as http:
         for _ in range(2):
             assert told(chat(http, temperature=0, headers={header: "off"}))[0] == "miss"
+
+
+@pytest.mark.parametrize("mode", ["direct", "optimistic"])
+def test_an_answer_that_nobody_judged_is_not_for_those_who_wait_for_the_judge(serve, mode):
+    with asking(serve(**CACHED)) as http:
+        at_once, judged = (chat(http, temperature=0, headers={"x-gearbox-stream": each}) for each in (mode, "hold"))
+    assert (at_once.headers["x-gearbox-attempts"], told(at_once)[0]) == ("small:unjudged", "miss")
+    assert (judged.headers["x-gearbox-attempts"], told(judged)[0]) == ("small:valid", "miss")
+
+
+def test_an_answer_whose_verdict_is_still_to_come_is_not_kept(serve):
+    with asking(serve(**CACHED)) as http:
+        found = [chat(http, temperature=0, headers={"x-gearbox-stream": "optimistic"}) for _ in range(2)]
+    assert [told(each)[0] for each in found] == ["miss", "miss"]
+
+
+def test_whoever_wants_no_judge_is_answered_from_the_cache_too(serve):
+    with asking(serve(**CACHED)) as http:
+        found = [chat(http, temperature=0, headers={"x-gearbox-stream": "direct"}) for _ in range(2)]
+    assert [told(each)[0] for each in found] == ["miss", "hit"]
+
+
+def test_an_answer_whose_judge_failed_is_not_kept(serve):
+    with asking(serve(**CACHED, tiers=with_medium("simulated/medium+server_error"))) as http:
+        found = [chat(http, temperature=0) for _ in range(2)]
+    assert [each.headers["x-gearbox-attempts"] for each in found] == ["small:unjudged"] * 2
+    assert [told(each)[0] for each in found] == ["miss", "miss"]
+
+
+OTHERS = {
+    "verifiers": [{"name": "short", "kind": "regex", "pattern": "^.{1,20}$"}],
+    "judge": {"fail": "closed"},
+    "tiers": [{**config()["tiers"][0], "deployments": [{"model": "simulated/small", "simulate": {"seed": 7}}]}],
+}
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_an_answer_given_under_another_configuration_is_not_served(catalog, tmp_path, changed):
+    before, after = (
+        answered_by(plan_of(config(**more), tmp_path / "gearbox.db", catalog))
+        for more in ({}, {changed: OTHERS[changed]})
+    )
+    assert before != after
+
+
+def test_another_key_and_another_budget_change_no_answer(catalog, tmp_path):
+    keyed = {**config()["tiers"][0], "deployments": [{"model": "openai/gpt-5-nano", "api_key": "os.environ/KEY"}]}
+    plans = [
+        plan_of(config(tiers=[keyed], **more), tmp_path / "gearbox.db", catalog, {"KEY": key})
+        for key, more in (("a", {}), ("b", {"budgets": [{"per": "day", "usd": 1}]}))
+    ]
+    assert len({answered_by(plan) for plan in plans}) == 1
 
 
 def test_without_a_time_to_live_there_is_no_cache(serve):
