@@ -1,7 +1,8 @@
 """The end of a server: what it says, and in which order it lets go.
 
     SIGTERM -> readiness says no, answers carry `connection: close`, new requests are still served for `drain_s`
-            -> no new connections; open answers, streams included, get `shutdown_s` to finish
+            -> no new connections; those that came in time are heard out, their first request being on its way
+            -> open answers, streams included, get `shutdown_s` to finish
             -> the services close: runs that outlive their client end, the store writes what is queued
 
 A second SIGTERM, or Ctrl-C, skips the first step. A load balancer that asks for readiness, or that is told before the
@@ -10,6 +11,7 @@ signal (Kubernetes), so never meets a closed door.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from dataclasses import dataclass
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Seconds that a connection which was accepted before the end has for its first request. One that opens and stays
+#: silent costs them.
+HEARING_S = 1.0
+_LOOK_S = 0.05
 
 
 @dataclass(slots=True)
@@ -58,6 +65,7 @@ class Server(uvicorn.Server):
         lifecycle: what is told to the application.
         drain_s: how long new requests are served after SIGTERM, in seconds.
         on_start: called once it listens.
+        hearing_s: how long a connection without a request yet is waited for at the end, in seconds.
     """
 
     def __init__(
@@ -66,11 +74,13 @@ class Server(uvicorn.Server):
         lifecycle: Lifecycle,
         drain_s: float,
         on_start: Callable[[], None] = lambda: None,
+        hearing_s: float = HEARING_S,
     ) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
         self._drain_s = drain_s
         self._on_start = on_start
+        self._hearing_s = hearing_s
         self._end_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -93,3 +103,20 @@ class Server(uvicorn.Server):
         if self._end_at is not None and time.monotonic() >= self._end_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, hear out whoever came in time, and let uvicorn do the rest.
+
+        It would close what has sent nothing yet, and a client that was a moment too slow would find no answer.
+        """
+        for each in (*self.servers, *(sockets or ())):
+            each.close()
+        end = time.monotonic() + self._hearing_s
+        await asyncio.sleep(_LOOK_S)  # what was accepted last is not among the connections yet
+        while self._unheard() and time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(_LOOK_S)
+        await super().shutdown(sockets)
+
+    def _unheard(self) -> bool:
+        """Whether a connection has not sent its first request."""
+        return any(getattr(each, "cycle", self) is None for each in self.server_state.connections)

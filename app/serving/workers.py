@@ -19,6 +19,7 @@ import multiprocessing
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -208,8 +209,14 @@ def bind(host: str, port: int) -> socket.socket:
 def _work(
     serve: Callable[[socket.socket, Callable[[], None]], None], listener: socket.socket, listens: Connection
 ) -> None:
-    """A worker's life."""
+    """A worker's life.
+
+    It ends by returning, never by the signal that told it to: uvicorn raises that once more when it is done, and a
+    process that dies of it leaves behind what its libraries would have given back, such as semaphores.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: sys.exit())
     threading.Thread(target=_follow_parent, name="gearbox-parent", daemon=True).start()
     serve(listener, lambda: listens.send("listening"))
 

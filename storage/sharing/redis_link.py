@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -26,6 +26,8 @@ _log = structlog.get_logger("gearbox.redis")
 
 #: Seconds that one command may take, and for which Redis is left alone after a failure.
 PATIENCE_S, LEFT_ALONE_S = 1.0, 1.0
+#: Of one worker. More would not be faster: Redis runs one command at a time.
+MAX_CONNECTIONS = 64
 
 
 class RedisLink:
@@ -38,13 +40,16 @@ class RedisLink:
     """
 
     def __init__(self, url: str, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
-        self.redis: Redis = Redis.from_url(
+        # One that is full makes a crowd wait in line; the plain pool would call Redis away.
+        pool = BlockingConnectionPool.from_url(
             url,
             socket_timeout=patience_s,
             socket_connect_timeout=patience_s,
             retry=Retry(NoBackoff(), 0),
-            max_connections=256,
+            max_connections=MAX_CONNECTIONS,
+            timeout=patience_s,
         )
+        self.redis: Redis = Redis.from_pool(pool)
         self._clock = clock
         self._away_until = 0.0
         self._store = ""

@@ -5,6 +5,7 @@ Prints its port, then serves. A file `broken` beside the database keeps new work
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from dataclasses import replace
 from functools import partial
@@ -32,10 +33,12 @@ def work(database, listener, on_start):
     assert plan.environment == Environment()
     plan = replace(plan, environment=Environment(workers=int(sys.argv[2])))
     configure("error", "console")  # nobody reads our standard output, and a full pipe would stop us
+    lock = multiprocessing.get_context("spawn").RLock()  # a semaphore of the system's, as tqdm makes one
     lifecycle = Lifecycle()
     app = create_app(partial(open_services, plan, embedder=WordEmbedder()), lifecycle)
     settings = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=EDGE["shutdown_s"])
-    Server(settings, lifecycle, EDGE["drain_s"], on_start).run(sockets=[listener])
+    with lock:
+        Server(settings, lifecycle, EDGE["drain_s"], on_start).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -30,9 +30,16 @@ class Workers:
         self.database = database
         program = [sys.executable, HERE / "serve_workers.py", str(database), str(count), str(drain_s)]
         paths = os.pathsep.join(map(str, (ROOT, HERE)))
-        self.process = subprocess.Popen(
-            program, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
-        )
+        self.errors = Path(f"{database}.errors")
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                program,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "PYTHONPATH": paths},
+                start_new_session=True,
+            )
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
         self.wait(lambda: self.get("/health/ready") == 200)
         self.wait(lambda: self.sql("SELECT count(*) FROM worker") >= count)  # each signs in as it starts
@@ -219,6 +226,18 @@ def test_workers_end_when_their_parent_was_killed(tmp_path):
             assert time.monotonic() < end
             time.sleep(0.1)
         assert single.get("/health/live") is None
+
+
+@pytest.mark.parametrize("told", ["the supervisor", "everybody, as by Ctrl-C"])
+def test_workers_that_end_leave_no_semaphore_behind(tmp_path, told):
+    with running(tmp_path, 1, drain_s=0) as single:
+        if told == "the supervisor":
+            single.process.send_signal(signal.SIGTERM)
+        else:
+            os.killpg(single.process.pid, signal.SIGINT)
+        assert single.process.wait(40) == 0
+        single.process.stdout.close()
+        assert single.errors.read_text() == ""
 
 
 def test_on_sigterm_readiness_says_no_at_once_and_open_answers_are_finished(workers):
