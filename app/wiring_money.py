@@ -70,13 +70,13 @@ async def open_money(plan: Plan, stack: AsyncExitStack, metrics: Metrics) -> Mon
     """Make it all; the store's tables are up to date already, or the database is away.
 
     Raises:
-        ConfigError: other workers on this store disagree, or would need Redis.
+        ConfigError: other workers on this store disagree, or would need Redis; or Redis turns us away.
     """
     config, worker = plan.config, uuid.uuid4().hex
     engine = create_engine(config.store.url.get_secret_value())
     stack.push_async_callback(engine.dispose)
     bank, directory = SqlBank(engine, pools=config.redis.url is None), SqlDirectory(engine)
-    link = _link(config, stack)
+    link = await _link(config, stack)
     await _settle_in(_Newcomer(plan, worker, bank, directory, link), stack)
     keys = await KeyRing.open(config.keys, config.master_key, directory, configured_budgets(config))
     stack.push_async_callback(keys.aclose)
@@ -123,13 +123,14 @@ def _terms(scope: Scope, owner: str, each: BudgetConfig) -> BudgetTerms:
     return BudgetTerms(scope, owner, Period(each.per), limit, soft)
 
 
-def _link(config: Config, stack: AsyncExitStack) -> RedisLink | None:
+async def _link(config: Config, stack: AsyncExitStack) -> RedisLink | None:
     if config.redis.url is None:
         return None
     from storage.sharing.redis_link import RedisLink  # noqa: PLC0415 - heavy: the client brings OpenTelemetry along
 
     link = RedisLink(config.redis.url.get_secret_value())
     stack.push_async_callback(link.aclose)
+    await link.greet()
     return link
 
 

@@ -87,6 +87,12 @@ def test_readiness_is_asked_more_often_than_draining_lasts():
     assert (probe["periodSeconds"] + probe["timeoutSeconds"]) * probe["failureThreshold"] < server.drain_s
 
 
+def test_the_balancer_leaves_it_to_gearbox_to_refuse_what_is_too_large():
+    server = loaded((DEPLOY / "gearbox.yaml").read_text()).server
+    (passed,) = re.findall(r"max_size (\d+)MB", (DEPLOY / "Caddyfile").read_text())
+    assert int(passed) * 10**6 > server.max_body_mb * 2**20
+
+
 def test_both_kinds_of_pods_differ_in_their_disk_alone():
     (kept,), (gone,) = (objects(kind, manifests) for kind, manifests in WORKLOADS.items())
     kept, gone = (each["spec"]["template"] for each in (kept, gone))

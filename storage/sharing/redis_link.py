@@ -13,8 +13,9 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from router.errors import ConfigError
 from storage.sharing.redis_away import MODE, RedisAway
 
 if TYPE_CHECKING:
@@ -106,6 +107,28 @@ class RedisLink:
         """Raise RedisAway where it does not answer."""
         await self.ask(self.redis.ping)
 
+    async def greet(self) -> None:
+        """Ask for the first time; to be away is no error.
+
+        Raises:
+            ConfigError: it is there, and turns us away.
+        """
+        try:
+            await self.ping()
+        except RedisAway as error:
+            why = _refusal(error)
+            if why is not None:
+                raise ConfigError(f"redis turns us away ({why}). Mend redis.url, or Redis") from error
+
     async def aclose(self) -> None:
         """Give the connections back."""
         await self.redis.aclose()
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """What Redis itself said against our name, password or database; None where nobody answered."""
+    while error is not None:
+        if isinstance(error, AuthenticationError | ResponseError):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return None

@@ -136,9 +136,10 @@ def test_an_answer_given_under_another_configuration_is_not_served(catalog, tmp_
 
 
 def test_another_key_and_another_budget_change_no_answer(catalog, tmp_path):
-    keyed = {**config()["tiers"][0], "deployments": [{"model": "openai/gpt-5-nano", "api_key": "os.environ/KEY"}]}
+    name = "KEY"
+    keyed = {**config()["tiers"][0], "deployments": [{"model": "openai/gpt-5-nano", "api_key": f"os.environ/{name}"}]}
     plans = [
-        plan_of(config(tiers=[keyed], **more), tmp_path / "gearbox.db", catalog, {"KEY": key})
+        plan_of(config(tiers=[keyed], **more), tmp_path / "gearbox.db", catalog, {name: key})
         for key, more in (("a", {}), ("b", {"budgets": [{"per": "day", "usd": 1}]}))
     ]
     assert len({answered_by(plan) for plan in plans}) == 1

@@ -18,7 +18,6 @@ from storage.sharing import joins_sql
 from storage.sharing.cache import MemoryCache, RedisCache
 from storage.sharing.joins import MemoryJoins, RedisJoins
 from storage.sharing.joins_sql import SqlJoins
-from storage.sharing.redis_link import MAX_CONNECTIONS
 
 BOTH = pytest.mark.parametrize("kind", ["memory", "redis"], indirect=True)
 
@@ -284,11 +283,3 @@ async def test_with_redis_away_each_process_goes_on_by_itself_and_redis_is_used_
     await asyncio.sleep(1.1)
     assert await admitted(limiter, RateLimits(3), 5) == 3
     assert not redis_link.away
-
-
-async def test_a_crowd_larger_than_the_pool_of_connections_waits_in_line_and_calls_nobody_away(redis_link):
-    cache = RedisCache(redis_link)
-    await cache.put("a", b"1", 60)
-    assert set(await asyncio.gather(*(cache.get("a") for _ in range(20 * MAX_CONNECTIONS)))) == {b"1"}
-    assert not redis_link.away
-    assert int((await redis_link.redis.info("clients"))["connected_clients"]) <= MAX_CONNECTIONS + 1
