@@ -29,6 +29,9 @@ CONNECT_TIMEOUT_S = 5
 #: Longer than the server's own limit, which ends a slow statement in order; this one is for a server that is silent.
 COMMAND_TIMEOUT_S = 20
 POOL_TIMEOUT_S = 5
+#: Of one engine, kept open and at most; a worker has two engines, for its history and for money. A crowd waits in line:
+#: PostgreSQL refuses whoever comes when it has no connection left, and its workers would take it for away.
+POOL_KEPT, POOL_MOST = 5, 10
 #: Days are UTC's. No statement, no wait for a lock and no forgotten transaction of ours lasts longer than this; the
 #: feed relies on the last one: a row that is not visible after `storage.history.feed.HOLE_S` never will be.
 SERVER_LIMITS = {
@@ -69,7 +72,13 @@ def create_engine(url: str) -> AsyncEngine:
         "server_settings": SERVER_LIMITS,
     }
     return create_async_engine(
-        parsed, hide_parameters=True, pool_pre_ping=True, pool_timeout=POOL_TIMEOUT_S, connect_args=arguments
+        parsed,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=POOL_KEPT,
+        max_overflow=POOL_MOST - POOL_KEPT,
+        pool_timeout=POOL_TIMEOUT_S,
+        connect_args=arguments,
     )
 
 

@@ -16,6 +16,7 @@ from app.config.environment import Variables
 from app.config.rules import Policies
 from cascade.policies import registry
 from router.catalog import Catalog
+from storage.engine import POOL_MOST
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
@@ -91,6 +92,12 @@ def test_the_balancer_leaves_it_to_gearbox_to_refuse_what_is_too_large():
     server = loaded((DEPLOY / "gearbox.yaml").read_text()).server
     (passed,) = re.findall(r"max_size (\d+)MB", (DEPLOY / "Caddyfile").read_text())
     assert int(passed) * 10**6 > server.max_body_mb * 2**20
+
+
+def test_postgresql_has_a_connection_for_all_that_its_workers_may_open(compose):
+    workers = [int(compose["services"][name]["command"][-1]) for name in ("gearbox-1", "gearbox-2")]
+    by_default, for_others = 100, 10
+    assert sum(workers) * 2 * POOL_MOST <= by_default - for_others
 
 
 def test_both_kinds_of_pods_differ_in_their_disk_alone():

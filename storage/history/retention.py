@@ -36,7 +36,8 @@ PAUSE_S = 0.05
 #: Seconds between two rounds.
 ROUND_S = 600.0
 #: Days after which nobody can replay a journalled addition any more.
-APPLIED_DAYS = 90  #: Days for which an expired claim lies there: more than any two clocks differ by.
+APPLIED_DAYS = 90
+#: Days for which an expired claim lies there: more than any two clocks differ by.
 CLAIM_DAYS = 1 / 24
 _log = structlog.get_logger("gearbox.retention")
 

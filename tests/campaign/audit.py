@@ -18,6 +18,8 @@ LEASE_S = 30 + 15
 POOL_HANDLES = 90
 #: What a worker may grow after its warm-up in some minutes of learning; `scripts/bench memory` measures the long run.
 MAY_GROW = 1.15
+#: The codes of a refusal for the store's sake.
+NO_STORE = frozenset({"store_unavailable", "journal_unwritable"})
 #: What the store knows of the campaign's requests.
 ROWS = """
     SELECT id, key_id, team, tags->>'campaign' AS number, cost_nanousd, late_cost_nanousd, http_status,
@@ -57,6 +59,15 @@ def told_properly(book, kills) -> list[str]:
         if each.end == "cut" and not died:
             found.append(f"{each.stage} {each.number}: its connection was cut ({each.code}) and no worker was killed")
     return found
+
+
+def answers_flow(book) -> list[str]:
+    """A store that is away refuses nobody whose key has no budget, and Redis alone refuses nobody at all."""
+    return [
+        f"{each.stage} {each.number}: {each.key} was refused ({each.kind})"
+        for each in book.told
+        if each.code in NO_STORE and (each.key == "open" or each.stage.startswith("Redis"))
+    ]
 
 
 def stored_once(book, rows) -> list[str]:

@@ -212,6 +212,7 @@ class Campaign:
         report.add("stored", audit.summary(rows))
         report.check("nothing reserved, journalled or unstored is left", left)
         report.check("only answers, proper errors, and cuts by a kill", audit.told_properly(book, self.killer.kills))
+        report.check("answers flow while the store is away", audit.answers_flow(book))
         report.check("every answer stored exactly once, at the price told", audit.stored_once(book, rows))
         report.check("prices are the sums of their calls", audit.prices_add_up(rows))
         report.check("every request's cap held", audit.caps_held(book, rows))

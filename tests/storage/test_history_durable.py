@@ -9,11 +9,11 @@ import pytest
 from outcomes import build_outcome, paid_call, rejected_small
 from postgres_server import running_postgres
 from programs import start
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from router.domain import Caller
 from router.errors import ConfigError, StoreUnavailable
-from storage.engine import create_engine
+from storage.engine import POOL_MOST, create_engine
 from storage.faults import RowRefused
 from storage.history.store import SqlHistory
 
@@ -153,6 +153,18 @@ async def test_a_lost_connection_is_replaced_without_an_error(postgres, postgres
 
     assert await history.decision("r-2", BLUE) is not None
     await history.aclose()
+
+
+async def test_a_crowd_shares_few_connections(postgresql_url):
+    engine = create_engine(postgresql_url)
+    ours = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gearbox' AND pid <> pg_backend_pid()")
+
+    async def ask(_):
+        async with engine.connect() as connection:
+            return (await connection.execute(ours)).scalar_one()
+
+    assert max(await asyncio.gather(*map(ask, range(20 * POOL_MOST)))) < POOL_MOST
+    await engine.dispose()
 
 
 async def test_a_file_in_a_directory_that_does_not_exist_is_refused_by_name(tmp_path):
