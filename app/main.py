@@ -18,9 +18,9 @@ from app.edge.more_routes import router as more_routes
 from app.edge.requests import new_id
 from app.edge.responses import error_response, json_response
 from app.observe.request_log import refused
-from app.serving.lifecycle import FarewellHeader, Lifecycle
+from app.serving.lifecycle import FarewellHeader, Lifecycle, PlainRefusal
 from router import __version__
-from router.errors import GearboxError, InternalFault, UpstreamError
+from router.errors import ConfigError, GearboxError, InternalFault, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -51,9 +51,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services() as services:
-            app.state.services = services
-            yield
+        try:
+            async with open_services() as services:
+                app.state.services = services
+                yield
+        except ConfigError as error:
+            lifecycle.refused = error.message
+            raise
 
     app = FastAPI(
         title="Gearbox", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
@@ -67,6 +71,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(RequestIds)
     app.add_middleware(FarewellHeader, lifecycle=lifecycle)
+    app.add_middleware(PlainRefusal, lifecycle=lifecycle)
     if tracing is not None:
         from app.observe.tracing import TracingMiddleware  # noqa: PLC0415 - only who traces pays for the import
 

@@ -1,4 +1,4 @@
-"""The end of a server: what it says, and in which order it lets go.
+"""The end of a server: what it says, and in which order it lets go. And what it says where it cannot start.
 
     SIGTERM -> readiness says no, answers carry `connection: close`, new requests are still served for `drain_s`
             -> no new connections; those that came in time are heard out, their first request being on its way
@@ -34,9 +34,28 @@ _LOOK_S = 0.05
 
 @dataclass(slots=True)
 class Lifecycle:
-    """Whether this server is about to end."""
+    """Whether this server is about to end, and why it could not start."""
 
     draining: bool = False
+    refused: str | None = None
+
+
+class PlainRefusal:
+    """Says why a server cannot start in words for its operator, where the framework would send a traceback."""
+
+    def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
+        self._app = app
+        self._lifecycle = lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a start, an end or a request on."""
+
+        async def send_plain(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed" and self._lifecycle.refused is not None:
+                message["message"] = f"gearbox: {self._lifecycle.refused}"
+            await send(message)
+
+        await self._app(scope, receive, send_plain if scope["type"] == "lifespan" else send)
 
 
 class FarewellHeader:

@@ -1,9 +1,10 @@
-"""The last moments of a server, seen from inside: what came in time is answered."""
+"""The first and the last moments of a server, seen from inside."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
@@ -11,7 +12,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from app.main import create_app
 from app.serving.lifecycle import Lifecycle, Server
+from router.errors import ConfigError
 
 ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -68,3 +71,17 @@ async def test_a_connection_that_was_answered_and_is_idle_keeps_no_server_from_e
     async with asyncio.timeout(15):
         await running
     writer.close()
+
+
+async def test_what_keeps_a_server_from_starting_is_told_without_a_traceback(caplog):
+    @asynccontextmanager
+    async def refused():
+        raise ConfigError("the journal cannot be written: name another folder")
+        yield
+
+    lifecycle = Lifecycle()
+    settings = uvicorn.Config(create_app(refused, lifecycle), log_config=None, ws="none")
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(SystemExit):
+        await Server(settings, lifecycle, 0).serve([listener])
+    assert "gearbox: the journal cannot be written: name another folder" in caplog.messages
+    assert "Traceback" not in caplog.text
