@@ -19,6 +19,7 @@ from app.config.environment import Environment
 from app.main import create_app
 from app.observe.logs import configure
 from app.serving.lifecycle import Lifecycle, Server
+from app.serving.protocol import BoundedProtocol
 from app.serving.workers import Supervisor, bind
 from app.wiring import open_services
 from cascade.knowledge import Knowledge
@@ -89,6 +90,8 @@ def _run(
     lifecycle, tracing = Lifecycle(), tracing_of(plan, variables)
     settings = uvicorn.Config(
         create_app(partial(_services, plan, tracing), lifecycle, tracing=tracing),
+        http=BoundedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

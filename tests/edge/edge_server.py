@@ -24,6 +24,7 @@ from app.config.environment import Environment, Variables
 from app.config.plan import Plan
 from app.config.rules import Policies
 from app.main import create_app
+from app.serving.protocol import BoundedProtocol
 from app.wiring import open_services
 from cascade.policies import registry
 
@@ -140,7 +141,9 @@ def serving(plan: Plan, database: Path, embedder: Any = None, tracing: Any = Non
         partial(open_services, plan, embedder=embedder or WordEmbedder(), tracing=tracing), tracing=tracing
     )
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            app, http=BoundedProtocol, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

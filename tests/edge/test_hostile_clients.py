@@ -125,6 +125,51 @@ def test_a_body_that_lies_about_its_length_is_not_waited_for_beyond_the_limit(se
     assert json.loads(body)["error"]["code"] == "request_too_large"
 
 
+GET = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n"
+CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+HEADS = {
+    "a header": (GET + b"x-a: ", b"a" * 65_536),
+    "headers": (GET, b"x-a: b\r\n" * 8_192),
+    "a header's name": (GET, b"a" * 65_536),
+    "a path": (b"GET /", b"a" * 65_536),
+    "trailers": (CHUNKED, b"x-a: b\r\n" * 8_192),
+    "a chunk's extension": (CHUNKED[:-3] + b"1;", b"a" * 65_536),
+}
+
+
+def flood(connection, piece):
+    for _ in range(1_000):
+        connection.sendall(piece)
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_a_head_without_end_is_cut(gearbox, what):
+    begin, more = HEADS[what]
+    with socket.create_connection(gearbox.address, timeout=20) as connection:
+        connection.sendall(begin)
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            flood(connection, more)
+
+
+def test_a_large_body_in_small_chunks_is_no_large_head(http):
+    def small():
+        yield CHAT
+        for _ in range(20_000):
+            yield b" " * 10
+
+    assert http.post("/v1/chat/completions", content=small()).status_code == 200
+
+
+def test_what_is_no_http_gets_an_error_in_openais_shape(gearbox):
+    status, _, body = raw(gearbox, b"HELLO\r\n\r\n")
+    assert (status, json.loads(body)["error"]["code"]) == (400, "invalid_http")
+
+
+def test_an_offer_to_speak_something_else_is_passed_over(gearbox):
+    offer = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n"
+    assert raw(gearbox, GET + offer)[0] == 200
+
+
 def test_a_smuggled_second_request_is_not_answered(gearbox):
     lines = (
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\n\r\n"

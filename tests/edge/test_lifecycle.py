@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from app.main import create_app
 from app.serving.lifecycle import Lifecycle, Server
+from app.serving.protocol import MAX_HEAD_BYTES, BoundedProtocol
 from router.errors import ConfigError
 
 ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -27,7 +29,7 @@ async def hello(_):
 async def ending():
     """(a server, an address, and the task in which it runs); told to end by the test."""
     app = Starlette(routes=[Route("/", hello)])
-    settings = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
+    settings = uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off", ws="none")
     listener = socket.create_server(("127.0.0.1", 0))
     address, server = listener.getsockname(), Server(settings, Lifecycle(), 0, hearing_s=20)
     running = asyncio.create_task(server.serve([listener]))
@@ -70,6 +72,19 @@ async def test_a_connection_that_was_answered_and_is_idle_keeps_no_server_from_e
     server.should_exit = True
     async with asyncio.timeout(15):
         await running
+    writer.close()
+
+
+async def test_a_head_that_is_too_large_is_told_so(ending):
+    server, address, _ = ending
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"GET /")
+    while not any(each.scope for each in server.server_state.connections):  # noqa: ASYNC110 - uvicorn has no event
+        await asyncio.sleep(0.01)
+    writer.write(b"a" * (MAX_HEAD_BYTES + 1))
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert json.loads(body)["error"]["code"] == "request_too_large"
     writer.close()
 
 
