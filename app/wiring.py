@@ -33,7 +33,7 @@ from cascade.runner import Runner
 from router.conversations import Conversations
 from router.errors import StoreUnavailable
 from router.following_margins import MarginFollower
-from router.margins_state import NEWEST
+from router.margins_state import NEWEST, NEWEST_COSTS
 from router.starter import Starter
 from storage.reports.reports import Reports
 from storage.reports.reports import Tier as ReportedTier
@@ -138,8 +138,9 @@ async def _knowledge(plan: Plan, history: History, starter: Starter, stack: Asyn
     """Margins as they were before the last stop, kept in step with other workers' from then on; the skill profiles."""
     knowledge = Knowledge.of([plan.policy(name) for name in registry.names()], starter.model)
     try:
-        async for batch in history.pasts(knowledge.margin_policies, NEWEST):
-            knowledge.load((starter.scope_of(team), past) for team, past in batch)
+        for policies, newest in ((knowledge.margin_policies, NEWEST), (knowledge.cost_policies, NEWEST_COSTS)):
+            async for batch in history.pasts(policies, newest):
+                knowledge.load((starter.scope_of(team), past) for team, past in batch)
     except StoreUnavailable as error:  # serving goes on without the database, and so does learning margins
         _log.warning("margins start anew", why=error.message)
     following = MarginFollower(history, knowledge, starter.scope_of, poll_s=plan.config.store.poll_s)

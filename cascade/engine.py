@@ -24,6 +24,7 @@ from cascade.purse import Purse
 from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
 from router.domain import Afterwards, Outcome, Run, StreamMode, Verdict
 from router.labels import by_model, labels
+from router.questions import prompt_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,9 +124,11 @@ class Engine:
             evidence=replace(
                 self._knowledge.enriched(start.evidence, policy, start.vector, scope),
                 conversation=await self._conversation(request),
+                prompt_tokens=prompt_tokens(request.body.get("messages") or ()),
             ),
             checks=self._runner.checks(request),
             judge_fails_open=self._judge_fails_open,
+            learns=request.wishes.store,
             quality=request.wishes.quality,
         )
         run = self._runner.budgeted(run, request, purse)

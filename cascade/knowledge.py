@@ -20,7 +20,7 @@ from router.margins_state import MarginKeeper, past_of
 from router.skill_lookup import SkillLookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from router.domain import Evidence, Run
     from router.margins_state import Curve, Past, Series
 
-#: The horizon of a history that no policy with margins looks at.
-NO_HORIZON = 1
 #: Requests whose learning is remembered, so that none counts twice: more than pass in the minutes that are followed.
 REMEMBERED = 200_000
 
@@ -41,13 +39,21 @@ class Knowledge:
     Args:
         margins: what was seen so far.
         profiles: path -> lookup.
-        horizons: policy's name -> over how many requests its pot runs.
+        horizons: policy's name -> over how many requests its pot runs; None = it has none.
+        costs_only: the policies among them that look at no margin.
     """
 
-    def __init__(self, margins: MarginKeeper, profiles: Mapping[str, SkillLookup], horizons: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        margins: MarginKeeper,
+        profiles: Mapping[str, SkillLookup],
+        horizons: Mapping[str, int | None],
+        costs_only: Sequence[str] = (),
+    ) -> None:
         self._margins = margins
         self._profiles = profiles
         self._horizons = horizons
+        self._costs_only = tuple(costs_only)
         self._learnt: OrderedDict[str, bool] = OrderedDict()
 
     @classmethod
@@ -67,7 +73,8 @@ class Knowledge:
         horizons = {policy.name: policy.horizon for policy in asked if isinstance(policy, WantsMargins)}
         lookups = {path: _lookup(path, embedding_model) for path in paths}
         given = {series: curve for policy in wants if policy.curves for series, curve in _curves(policy.curves)}
-        return cls(_keeper(given, curves=any(policy.wants_curve for policy in wants)), lookups, horizons)
+        costs_only = [policy.name for policy in wants if policy.horizon is None and not policy.wants_curve]
+        return cls(_keeper(given, curves=any(policy.wants_curve for policy in wants)), lookups, horizons, costs_only)
 
     @property
     def margins(self) -> MarginKeeper:
@@ -76,19 +83,24 @@ class Knowledge:
 
     @property
     def margin_policies(self) -> tuple[str, ...]:
-        """The names of the policies whose requests the margins are learnt from."""
-        return tuple(self._horizons)
+        """The policies whose every request counts: those with a pot, and those that look at margins."""
+        return tuple(name for name in self._horizons if name not in self._costs_only)
+
+    @property
+    def cost_policies(self) -> tuple[str, ...]:
+        """The policies that only want to know what answers cost, for which a few of the latest requests will do."""
+        return tuple(self._costs_only)
 
     def fresh(self) -> Knowledge:
         """The same profiles with nothing seen yet: each replayed policy has its own history."""
-        return Knowledge(self._margins.fresh(), self._profiles, self._horizons)
+        return Knowledge(self._margins.fresh(), self._profiles, self._horizons, self._costs_only)
 
     def load(self, pasts: Iterable[tuple[str, Past]]) -> None:
         """(scope, past) of what is stored, oldest first; what is known already changes nothing."""
         for scope, past in pasts:
             if not self.knows(past.id):
                 self._remember(past.id, read_back=True)
-                self._margins.learn(past, scope, max(self._horizons.values(), default=NO_HORIZON))
+                self._margins.learn(past, scope, self._horizons.get(past.policy))
 
     def knows(self, request_id: str) -> bool:
         """Whether the margins were learnt from this request, as far as that is remembered."""
@@ -109,7 +121,7 @@ class Knowledge:
             if self._learnt.get(run.id):  # the store was faster
                 return
             self._remember(run.id, read_back=False)
-            self._margins.learn(past_of(run, labels, learn=learn), scope, policy.horizon)
+            self._margins.learn(past_of(run, labels, policy=policy.name, learn=learn), scope, policy.horizon)
 
     def _remember(self, request_id: str, *, read_back: bool) -> None:
         """That it was learnt from, and whether it came from the store rather than from its run here."""

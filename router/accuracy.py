@@ -42,7 +42,7 @@ def estimate(neighbours: Sequence[Neighbour], tier: Tier, smoothing: float) -> E
     """
     correct = incorrect = 0.0
     for neighbour in neighbours:
-        label = _label(neighbour, tier)
+        label = label_of(neighbour, tier)
         if label is not None:
             correct += neighbour.similarity * label
             incorrect += neighbour.similarity * (1.0 - label)
@@ -51,7 +51,7 @@ def estimate(neighbours: Sequence[Neighbour], tier: Tier, smoothing: float) -> E
     return Estimate(min(max(p_valid, 0.0), 1.0), correct, incorrect, tier.prior_accuracy)
 
 
-def _label(neighbour: Neighbour, tier: Tier) -> float | None:
-    """The mean label of the tier's present models; None = blank."""
+def label_of(neighbour: Neighbour, tier: Tier) -> float | None:
+    """What a past question says of a tier: the mean label of its present models, 0..1; None = blank."""
     labels = [neighbour.labels[model] for model in sorted(tier.models) if model in neighbour.labels]
     return sum(labels) / len(labels) if labels else None

@@ -12,6 +12,8 @@ The law of this file: pure; one rule a line, by position on the ladder:
     always:
         abstained: incorrect · error: blank · cut by our own output limit and not accepted: blank
     direct (stream mode direct, a tier named by the client): nothing at all
+    a policy that tells its beliefs (`Deliver.beliefs`) instead:
+        each answer's model by its P(right); abstained: incorrect
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from router.answers import agrees
 from router.domain import Label, LabelSource, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from router.domain import Attempt, Deliver, Run
 
@@ -40,6 +42,8 @@ def labels(run: Run, delivered: Deliver, *, direct: bool) -> tuple[Label, ...]:
     """
     if direct:
         return ()
+    if delivered.beliefs is not None:
+        return _unique(run, list(_believed(run, delivered.beliefs)))
     served = None if delivered.attempt is None else run.attempts[delivered.attempt]
     if served is None or not _accepted(run, served):
         return _unique(run, _rejected(run.attempts))
@@ -58,6 +62,16 @@ def by_model(found: Sequence[Label]) -> dict[str, float]:
         if not peers or peers[0].source is label.source:
             peers.append(label)
     return {model: sum(label.correct for label in peers) / len(peers) for model, peers in best.items()}
+
+
+def _believed(run: Run, beliefs: Mapping[int, float]) -> Iterator[Label]:
+    """What a policy holds of each answer; where several could be compared, that is where it comes from."""
+    source = LabelSource.AGREEMENT if len(beliefs) > 1 else LabelSource.JUDGE
+    for place, attempt in enumerate(run.attempts):
+        if attempt.verdict is Verdict.ABSTAINED:
+            yield Label(attempt.tier, attempt.model, 0.0, LabelSource.JUDGE)
+        elif place in beliefs and not _cut(attempt):
+            yield Label(attempt.tier, attempt.model, beliefs[place], source)
 
 
 def _accepted(run: Run, served: Attempt) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WINDOW = 10_000
 #: Requests that are read back at start: enough for the windows of a few teams and series, and for the pot.
 NEWEST = 5 * WINDOW
+#: The same for those who only want to know what an answer costs on average.
+NEWEST_COSTS = 500
 #: Fewer labelled margins than this give no curve.
 MIN_LABELLED = 50
 #: A curve is fitted anew once there is this much more to fit it to.
@@ -80,15 +82,16 @@ class MeanCost:
 class MarginState:
     """What is known before a decision.
 
-    `margins` are sorted; `both` holds, for two models that answered the same requests, what each was paid for them in
-    all (the escalated requests are not the average ones, so their mean cost alone would mislead); `asked` and
-    `spent_nanousd` count the present horizon only; `lacking` holds the models that were asked for log-probabilities
-    and gave none.
+    `margins` are sorted; `judged` holds what having each model's answers judged cost; `both` holds, for two models that
+    answered the same requests, what each was paid for them in all (the escalated requests are not the average ones, so
+    their mean cost alone would mislead); `asked` and `spent_nanousd` count the present horizon only; `lacking` holds
+    the models that were asked for log-probabilities and gave none.
     """
 
     margins: Mapping[Series, tuple[float, ...]] = field(default_factory=dict)
     curves: Mapping[Series, Curve] = field(default_factory=dict)
     costs: Mapping[str, MeanCost] = field(default_factory=dict)
+    judged: Mapping[str, MeanCost] = field(default_factory=dict)
     both: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     asked: int = 0
     spent_nanousd: int = 0
@@ -110,7 +113,8 @@ class MarginState:
 class Tried:
     """One answered attempt, as the keeper learns it; `correct` is its label, None = nobody knows.
 
-    `nanousd` None = unknown price. `confidence` None beside a measure = the upstream gave no log-probabilities.
+    `nanousd` None = unknown price; `judge_nanousd` is what having it judged cost, None = nobody judged it or its price
+    is unknown. `confidence` None beside a measure = the upstream gave no log-probabilities.
     """
 
     model: str
@@ -119,39 +123,49 @@ class Tried:
     confidence: float | None = None
     measure: str = ""
     correct: float | None = None
+    judge_nanousd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One finished request: who asked, what it cost in all, and its answered attempts."""
+    """One finished request: by which policy, what it cost in all, and its answered attempts."""
 
     id: str
     spent_nanousd: int
     tried: tuple[Tried, ...]
+    policy: str = ""
 
 
-def past_of(run: Run, labels: Mapping[str, float], *, learn: bool = True) -> Past:
+def past_of(run: Run, labels: Mapping[str, float], *, policy: str, learn: bool = True) -> Past:
     """A finished run as the keeper learns it.
 
     Args:
         run: with its attempts.
         labels: model -> correctness.
+        policy: whose run it was.
         learn: False where the caller wants nothing learnt: then only the money counts.
     """
     spent = sum(attempt.cost_nanousd for attempt in run.attempts)
     answered = [attempt for attempt in run.attempts if attempt.answer is not None] if learn else []
-    return Past(run.id, spent, tuple(_tried(attempt, labels) for attempt in answered))
+    return Past(run.id, spent, tuple(_tried(attempt, labels) for attempt in answered), policy)
+
+
+def total_of(costs: Sequence[int | None]) -> int | None:
+    """What some calls cost together; None where the price of one is unknown."""
+    return None if None in costs else sum(cost or 0 for cost in costs)
 
 
 def _tried(attempt: Attempt, labels: Mapping[str, float]) -> Tried:
     costs = [call.cost_nanousd for call in attempt.calls]
+    judging = [call.cost_nanousd for call in attempt.judge_calls]
     return Tried(
         model=attempt.model,
-        nanousd=None if None in costs else sum(cost or 0 for cost in costs),
+        nanousd=total_of(costs),
         usage=attempt.calls[-1].usage,
         confidence=attempt.confidence,
         measure=attempt.confidence_by,
         correct=labels.get(attempt.model),
+        judge_nanousd=total_of(judging) if judging else None,
     )
 
 
@@ -201,11 +215,18 @@ class _Scope:
     def __init__(self) -> None:
         self.series: dict[Series, _Margins] = {}
         self.costs: dict[str, MeanCost] = {}
+        self.judged: dict[str, MeanCost] = {}
         self.both: dict[tuple[str, str], tuple[int, int]] = {}
         self.lacking: set[str] = set()
         self.asked = 0
         self.spent_nanousd = 0
         self.recent: OrderedDict[str, list[tuple[Series, float]]] = OrderedDict()
+
+    def count(self, spent_nanousd: int, horizon: int) -> None:
+        """One more request on the pot; a new pot begins after `horizon` of them."""
+        self.asked, self.spent_nanousd = self.asked + 1, self.spent_nanousd + spent_nanousd
+        if self.asked >= horizon:
+            self.asked, self.spent_nanousd = 0, 0
 
 
 class MarginKeeper:
@@ -243,19 +264,18 @@ class MarginKeeper:
             margins={series: margins.frozen() for series, margins in known.series.items()},
             curves={**self._curves(known), **self._given},
             costs=dict(known.costs),
+            judged=dict(known.judged),
             both=dict(known.both),
             asked=known.asked,
             spent_nanousd=known.spent_nanousd,
             lacking=self.lacking,
         )
 
-    def learn(self, past: Past, scope: str, horizon: int) -> None:
-        """Take over one finished request of the policy whose budget runs over `horizon` requests."""
+    def learn(self, past: Past, scope: str, horizon: int | None) -> None:
+        """Take over one finished request of a policy whose pot runs over `horizon` requests; None = it has no pot."""
         known = self._scopes.setdefault(scope, _Scope())
-        known.asked += 1
-        known.spent_nanousd += past.spent_nanousd
-        if known.asked >= horizon:
-            known.asked, known.spent_nanousd = 0, 0
+        if horizon is not None:
+            known.count(past.spent_nanousd, horizon)
         for tried in past.tried:
             self._take(known, past.id, tried)
         for first, second in pairwise(past.tried):
@@ -270,6 +290,9 @@ class MarginKeeper:
 
     def _take(self, known: _Scope, request_id: str, tried: Tried) -> None:
         known.costs[tried.model] = _more(known.costs.get(tried.model, MeanCost()), tried)
+        if tried.judge_nanousd is not None:
+            sofar = known.judged.get(tried.model, MeanCost())
+            known.judged[tried.model] = MeanCost(sofar.answers + 1, sofar.nanousd + tried.judge_nanousd)
         if not tried.measure:
             return
         if tried.confidence is None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from router.pricing import estimate_tokens
+
 #: How many characters of earlier user turns stand before the question, the newest ones.
 CONTEXT_CHARS = 300
 _TEXT_PARTS = ("text", "input_text")
@@ -28,6 +30,14 @@ def question_text(messages: Any) -> str:
     if not contents:
         return ""
     return "\n".join(part for part in (_earlier(contents[:-1]), flat_text(contents[-1])) if part)
+
+
+def prompt_tokens(messages: Any) -> int:
+    """About how many tokens a whole conversation has, by its texts alone; 0 = there are none."""
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        return 0
+    contents = [message.get("content") for message in messages if isinstance(message, Mapping)]
+    return sum(estimate_tokens(flat_text(content)) for content in contents)
 
 
 def _is_user(message: Any) -> bool:

@@ -106,7 +106,7 @@ def _many(field: FieldInfo) -> bool:
 
 
 def _policies() -> Iterator[str]:
-    names = [name for name in registry.names() if registry.meaning(name) == name]
+    names = registry.names()
     complete("policies", names, MEANINGS["policies"])
     for name in names:
         told = MEANINGS["policies"][name]
@@ -121,7 +121,6 @@ def _policies() -> Iterator[str]:
                 for key, field in known.items()
             ],
         )
-    yield "`policy.auto` takes the settings of the policy that it stands for, `llm-at`.\n"
 
 
 def _default(value: Any) -> str:

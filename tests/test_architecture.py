@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("router", "cascade", "storage", "app")
 EFFECTS = frozenset({"asyncio", "time", "random", "os", "httpx", "socket", "threading", "subprocess"})
 PURE = {
-    "router": "accuracy pricing labels questions answers errors beta skills margins_state",
+    "router": "accuracy difficulty pricing labels questions answers errors beta skills margins_state",
     "router/domain": "words ladder requests evidence attempts runs outcomes",
     "router/ports": "models history money sharing",
-    "cascade/policies": "policy llm_at always baselines registry two_tier two_tier_bar two_tier_settings "
-    "budget_quantile skills skill_words",
+    "cascade/policies": "policy auto auto_belief auto_plan auto_prices auto_reading auto_settings auto_words llm_at "
+    "always baselines registry two_tier two_tier_bar two_tier_settings budget_quantile skills skill_words",
     "cascade": "prompts verifiers quotes purse baseline failures eligible margins modes nearby stickiness salvage",
     "cascade/upstreams": "assemble params litellm_params litellm_shapes litellm_errors litellm_losses secrets logprobs",
     "cascade/checks": "match said json_schema",

@@ -38,9 +38,8 @@ class Plan:
     embeddings: tuple[EmbeddingEndpoint, ...] = ()
 
     def policy(self, name: str) -> Policy:
-        """A policy with its configured settings; `auto` takes its own, else those of what it stands for."""
-        settings = self.config.policy.settings()
-        return registry.build(name, settings.get(name) or settings.get(registry.meaning(name)) or {})
+        """A policy with its configured settings."""
+        return registry.build(name, self.config.policy.settings().get(name, {}))
 
 
 def read(

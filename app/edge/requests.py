@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from app.edge.bodies import check_chat, parse_object
 from app.edge.headers import wishes
 from cascade.policies.always import ALWAYS
-from cascade.policies.registry import meaning
 from router.domain import Request
 from router.errors import Forbidden, RequestError, TooLarge
 from router.questions import question_text
@@ -86,7 +85,7 @@ def routed(http: HttpRequest, services: Services, caller: Caller, chat: dict[str
         id=request_id,
         received_at=time.time(),
         body=chat,
-        policy=meaning(_policy(headers, chat, services, caller)),
+        policy=_policy(headers, chat, services, caller),
         question=question_text(chat["messages"]),
         caller=caller,
         wishes=wishes(headers),
@@ -143,6 +142,6 @@ def check_allowed(policy: str, caller: Caller) -> None:
         kind, name, allowed = "tier", policy.removeprefix(ALWAYS), caller.tiers
     else:
         kind, name, allowed = "policy", policy, caller.policies
-    if allowed is not None and name not in allowed and meaning(name) not in allowed:
+    if allowed is not None and name not in allowed:
         may = ", ".join(sorted(allowed))
         raise Forbidden(f"this key may not use the {kind} {name}; it may use: {may}", param="model")

@@ -62,7 +62,7 @@ def run(task: Task, *, as_json: bool, config: Path | None) -> None:
         ConfigError: a bad source or wish.
     """
     configure("warning", "console")
-    policy = registry.meaning(task.policy)
+    policy = task.policy
     spaces.space_of(policy)
     base = task.settings.get(policy, {})
     idle = [name for name in task.settings if name != policy]

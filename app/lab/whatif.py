@@ -99,7 +99,7 @@ def policies(plan: Plan, change: Change) -> list[Policy]:
     Raises:
         ConfigError: unknown ones, or settings for one that is not asked for.
     """
-    named = tuple(registry.meaning(name) for name in change.policies or (plan.config.policy.default,))
+    named = tuple(change.policies) or (plan.config.policy.default,)
     configured = plan.config.policy.settings()
     base = {name: dict(configured.get(name) or {}) for name in named}
     if not change.policies:

@@ -1,6 +1,7 @@
 """A recording's ladder in the words of the domain: one tier a model, named after it.
 
-The law of this file: pure. Who judges whom follows the live default; in a replay the recorded verdict counts anyway.
+The law of this file: pure. A simulated judge is the answering model; else who judges whom follows the live default,
+and the recorded verdict counts anyway.
 """
 
 from __future__ import annotations
@@ -30,19 +31,16 @@ def ladder_models(recording: Recording, ladder: str | None) -> tuple[str, ...]:
 
 
 def tiers(recording: Recording, models: Sequence[str]) -> tuple[Tier, ...]:
-    """The models as rungs; each is judged by itself, the lowest by the second."""
+    """The models as rungs; each is judged by itself, the lowest by the second where verdicts were recorded."""
+    judges = models if recording.judge is not None else (*models[1:2], *models[1:]) if len(models) > 1 else models
     return tuple(
-        Tier(name, (_deployment(recording.models[name]),), recording.models[name].prior_accuracy, _judge(models, place))
-        for place, name in enumerate(models)
+        Tier(name, (_deployment(recording.models[name]),), recording.models[name].prior_accuracy, judge)
+        for name, judge in zip(models, judges, strict=True)
     )
 
 
 def _deployment(model: RecordedModel) -> Deployment:
     return Deployment(id=model.name, model=model.name, price=model.price)
-
-
-def _judge(models: Sequence[str], place: int) -> str:
-    return models[min(1, len(models) - 1)] if place == 0 else models[place]
 
 
 def _list_price(model: RecordedModel) -> tuple[int, int]:

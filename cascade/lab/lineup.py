@@ -40,7 +40,7 @@ def parse_settings(given: Sequence[str]) -> Settings:
         policy, dot, key = name.strip().rpartition(".")
         if not equals or not dot or not policy or not key:
             raise ConfigError(f"--set {text}: write it as policy.key=value, such as llm-at.threshold=0.8")
-        found.setdefault(registry.meaning(policy), {})[key] = _value(text, value)
+        found.setdefault(policy, {})[key] = _value(text, value)
     return found
 
 
@@ -48,8 +48,7 @@ def default_names(chosen: Stream, settings: Settings) -> tuple[tuple[str, ...], 
     """The policies to run where none is named, and why others were left out, in words."""
     always = [f"{ALWAYS}{tier.name}" for tier in chosen.tiers]
     kept, notes = [], []
-    own = dict.fromkeys(registry.meaning(name) for name in registry.names())
-    for name in (*BASELINES, *own):
+    for name in (*BASELINES, *registry.names()):
         why = _why_not(chosen, name, settings.get(name, {}))
         if why is None:
             kept.append(name)
@@ -64,7 +63,7 @@ def build(names: Sequence[str], settings: Settings) -> list[Policy | Oracle]:
     Raises:
         ConfigError: an unknown policy or setting, a value out of its range, or settings for a policy that is not run.
     """
-    wanted = tuple(dict.fromkeys(registry.meaning(name) for name in names))
+    wanted = tuple(dict.fromkeys(names))
     idle = [policy for policy in settings if policy not in wanted]
     if idle:
         raise ConfigError(f"--set {idle[0]}.…: that policy is not run here; run are: {', '.join(wanted)}")

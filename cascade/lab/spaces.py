@@ -61,6 +61,7 @@ class Quantiles:
 
 #: policy -> setting -> range; the first one decides most, and is searched first.
 SPACES: Mapping[str, Mapping[str, Range]] = {
+    "auto": {"worth": Range(0.5, 30), "waiting": Range(0.0, 0.05), "neighbour_weight": Range(0.0, 1.0)},
     "llm-at": {"threshold": Range(0.3, 0.98), "k": Range(3, 25, whole=True), "smoothing": Range(0.5, 12)},
     "two-tier": {"threshold": Range(0.0, 1.0)},
     "skills": {"trade": Range(0.0, 0.15), "capable": Range(0.0, 0.8), "required": Range(0.05, 0.6)},

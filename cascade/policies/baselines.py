@@ -113,9 +113,9 @@ def baseline(name: str) -> Policy | None:
     return makers[name]() if name in makers else None
 
 
-def dice(request_id: str) -> float:
-    """A number in [0, 1) that depends on nothing but the id."""
-    digest = hashlib.sha256(f"random\n{request_id}".encode()).digest()
+def dice(request_id: str, purpose: str = "random") -> float:
+    """A number in [0, 1) that depends on nothing but the id and what it is thrown for."""
+    digest = hashlib.sha256(f"{purpose}\n{request_id}".encode()).digest()
     return float(int.from_bytes(digest[:8], "big") / 2**64)
 
 

@@ -51,8 +51,8 @@ class WantsMargins(Protocol):
     """A policy that wants `evidence.margins`."""
 
     @property
-    def horizon(self) -> int:
-        """Over how many requests its pot runs."""
+    def horizon(self) -> int | None:
+        """Over how many requests its pot runs; None = it has no pot."""
 
     @property
     def wants_curve(self) -> bool:

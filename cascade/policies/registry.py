@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from cascade.policies.always import ALWAYS, Always
+from cascade.policies.auto import Auto
+from cascade.policies.auto_settings import AutoSettings
 from cascade.policies.baselines import NAMES as BASELINES
 from cascade.policies.baselines import RANDOM, baseline
 from cascade.policies.llm_at import LlmAt, LlmAtSettings
@@ -24,24 +26,18 @@ if TYPE_CHECKING:
 
 #: name -> (its settings' type, how it is made of them)
 _POLICIES: Mapping[str, tuple[type[Any], Callable[[Any], Policy]]] = {
+    "auto": (AutoSettings, Auto),
     "llm-at": (LlmAtSettings, LlmAt),
     "two-tier": (TwoTierSettings, TwoTier),
     "skills": (SkillsSettings, Skills),
 }
-#: Names that stand for another policy, until they are one of their own.
-_SYNONYMS: Mapping[str, str] = {"auto": "llm-at"}
 #: Setting names as the papers write them, where Python has no such name.
 _SPELLINGS: Mapping[str, str] = {"lambda": "smoothing", "theta": "threshold"}
 
 
 def names() -> tuple[str, ...]:
     """Every policy with settings that a client can name; `always:<tier>` and the baselines can be named too."""
-    return (*_SYNONYMS, *_POLICIES)
-
-
-def meaning(name: str) -> str:
-    """The policy that a name stands for; itself, unless it is a synonym."""
-    return _SYNONYMS.get(name, name)
+    return tuple(_POLICIES)
 
 
 def has_settings(name: str) -> bool:
@@ -51,7 +47,7 @@ def has_settings(name: str) -> bool:
 
 def settings_of(name: str) -> type[Any]:
     """The dataclass of a policy's settings; KeyError for a policy without any."""
-    return _POLICIES[meaning(name)][0]
+    return _POLICIES[name][0]
 
 
 def written(field: str) -> str:
@@ -74,7 +70,7 @@ def build(name: str, settings: Mapping[str, Any] | None = None) -> Policy:
     if name not in names():
         known = ", ".join((*names(), *BASELINES, f"{RANDOM}<share>", f"{ALWAYS}<tier>"))
         raise RequestError(f"unknown policy {name!r}; there are: {known}")
-    kind, make = _POLICIES[meaning(name)]
+    kind, make = _POLICIES[name]
     return make(validate(name, settings or {}, kind))
 
 
@@ -99,7 +95,7 @@ def validate(name: str, settings: Mapping[str, Any], kind: type[Any] | None = No
     if kind is None:
         if name not in names():
             raise ConfigError(f"unknown policy {name!r}; there are: {', '.join(names())}", param=name)
-        kind = _POLICIES[meaning(name)][0]
+        kind = _POLICIES[name][0]
     known = {field.name for field in fields(kind)}
     given: dict[str, Any] = {}
     for key, value in settings.items():

@@ -192,7 +192,7 @@ class Skills:
         return [self._candidate(tier, evidence) for tier in tiers]
 
     def _candidate(self, tier: Tier, evidence: SkillEvidence) -> Candidate:
-        models = [_row(evidence.models, model) for model in sorted(tier.models)]
+        models = [row_of(evidence.models, model) for model in sorted(tier.models)]
         weight, prior, needs = self._set.prior_weight, tier.prior_accuracy, evidence.needs
         capabilities = {
             need.skill: _mean([mean_capability(model, need.skill, prior, weight) for model in models]) for need in needs
@@ -225,15 +225,15 @@ def _expected_cost(tier: Tier, models: Mapping[str, ModelSkills]) -> float:
     deployment = tier.deployments[0]
     if deployment.price is None:
         return inf
-    own = _row(models, deployment.model)
+    own = row_of(models, deployment.model)
     usages = [own.usage] if own and own.usage else [each.usage for each in models.values() if each.usage]
     if usages:
         return _mean([cost_nanousd(usage, deployment.price) for usage in usages])
     return float(deployment.price.base.input + deployment.price.base.output)
 
 
-def _row(models: Mapping[str, ModelSkills], model: str) -> ModelSkills | None:
-    """A model's row, by its whole name or without the vendor's prefix (a recording's models have none)."""
+def row_of(models: Mapping[str, ModelSkills], model: str) -> ModelSkills | None:
+    """A model's row of a profile, by its whole name or without the vendor's prefix (a recording's models have none)."""
     return models.get(model) or models.get(bare_model(model))
 
 

@@ -47,7 +47,8 @@ class Evidence:
 
     `neighbours` come nearest first; `history_size` is the number of past questions they were taken from (cold start).
     `margins` and `skills` are there only for a policy that wants them (`policy.WantsMargins`, `policy.WantsSkills`).
-    `conversation` None = a first turn, or one that nothing is known of.
+    `conversation` None = a first turn, or one that nothing is known of. `prompt_tokens` is about how long the whole
+    prompt is; 0 = unknown.
     """
 
     neighbours: tuple[Neighbour, ...] = ()
@@ -56,3 +57,4 @@ class Evidence:
     margins: MarginState | None = None
     skills: SkillEvidence | None = None
     conversation: Conversation | None = None
+    prompt_tokens: int = 0

@@ -54,8 +54,8 @@ class Run:
 
     `ladder` holds the rungs this request may use, cheapest first; `top` is the name of the *full* ladder's last rung,
     which alone is trusted without a judge. `checks` are the operator's verifiers that will look at each answer.
-    `judge_fails_open` says whether an answer whose judge failed is served
-    unjudged. `stop` is set once no new paid call may be started.
+    `judge_fails_open` says whether an answer whose judge failed is served unjudged, `learns` whether anything may be
+    learnt from this request. `stop` is set once no new paid call may be started.
     """
 
     ladder: tuple[Tier, ...]
@@ -65,6 +65,7 @@ class Run:
     judging: Judging = Judging.BEFORE
     checks: tuple[Check, ...] = ()
     judge_fails_open: bool = True
+    learns: bool = True
     quality: float | None = None
     budget: Budget = Budget()
     attempts: tuple[Attempt, ...] = ()
@@ -128,11 +129,17 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Serve the attempt at this place in `run.attempts`; None = there is no answer to serve, only errors."""
+    """Serve the attempt at this place in `run.attempts`; None = there is no answer to serve, only errors.
+
+    `beliefs` tells how likely the policy holds each answer to be right, by the attempt's place, 0..1: what the run
+    teaches then (`router.labels`). Empty = it teaches nothing; None = the policy believes nothing, and what is taught
+    follows from the verdicts.
+    """
 
     attempt: int | None
     why: str
     stopped: Stop | None = None
+    beliefs: Mapping[int, float] | None = None
 
 
 Decision: TypeAlias = Ask | Judge | Deliver

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.domain import Purpose, Verdict
-from router.margins_state import Past, Tried
+from router.margins_state import Past, Tried, total_of
 from router.pricing import Usage
 
 if TYPE_CHECKING:
@@ -25,23 +25,30 @@ def past(head: Row, attempts: Sequence[Row], labels: Mapping[str, float]) -> Pas
         attempts: its attempt rows, by position.
         labels: model -> correctness.
     """
+    rungs, judging = _by_rung(attempts, Purpose.GENERATE), _by_rung(attempts, Purpose.JUDGE)
+    spent = sum(row["cost_nanousd"] or 0 for row in attempts if row["rung"] is not None)
+    answered = [(rung, rows) for rung, rows in sorted(rungs.items()) if rows[-1]["verdict"] != Verdict.ERROR]
+    learnt = answered if head["stored"] else []
+    tried = tuple(_tried(rows, judging.get(rung, []), labels) for rung, rows in learnt)
+    return Past(head["id"], spent, tried, head["policy"])
+
+
+def _by_rung(attempts: Sequence[Row], purpose: Purpose) -> dict[int, list[Row]]:
     rungs: dict[int, list[Row]] = {}
     for row in attempts:
-        if row["rung"] is not None and row["purpose"] == Purpose.GENERATE:
+        if row["rung"] is not None and row["purpose"] == purpose:
             rungs.setdefault(row["rung"], []).append(row)
-    spent = sum(row["cost_nanousd"] or 0 for row in attempts if row["rung"] is not None)
-    answered = [rows for _, rows in sorted(rungs.items()) if rows[-1]["verdict"] != Verdict.ERROR]
-    learnt = answered if head["stored"] else []
-    return Past(head["id"], spent, tuple(_tried(rows, labels) for rows in learnt))
+    return rungs
 
 
-def _tried(rows: Sequence[Row], labels: Mapping[str, float]) -> Tried:
-    last, costs = rows[-1], [row["cost_nanousd"] for row in rows]
+def _tried(rows: Sequence[Row], judging: Sequence[Row], labels: Mapping[str, float]) -> Tried:
+    last = rows[-1]
     return Tried(
         model=last["model"],
-        nanousd=None if None in costs else sum(costs),
+        nanousd=total_of([row["cost_nanousd"] for row in rows]),
         usage=None if last["prompt_tokens"] is None else Usage(last["prompt_tokens"], last["completion_tokens"]),
         confidence=last["confidence"],
         measure=last["confidence_by"] or "",
         correct=labels.get(last["model"]),
+        judge_nanousd=total_of([row["cost_nanousd"] for row in judging]) if judging else None,
     )

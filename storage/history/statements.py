@@ -91,11 +91,14 @@ def questions_after(embedding_model: str, after: tuple[datetime, str] | None, li
     return statement.order_by(inference.c.created_at, inference.c.id).limit(limit)
 
 
+#: What is read of a request before its calls.
+_HEAD = (inference.c.id, inference.c.team, inference.c.created_at, inference.c.stored, inference.c.policy)
+
+
 def of_policies_after(policies: Sequence[str], after: tuple[datetime, str] | None, limit: int) -> Select[Any]:
-    """The next finished requests of some policies, oldest first: who asked, and whether anything may be learnt."""
+    """The next finished requests of some policies, oldest first: who asked, of which, and whether it may be learnt."""
     place = tuple_(inference.c.created_at, inference.c.id)
-    columns = (inference.c.id, inference.c.team, inference.c.created_at, inference.c.stored)
-    statement = select(*columns).where(inference.c.policy.in_(policies))
+    statement = select(*_HEAD).where(inference.c.policy.in_(policies))
     if after is not None:
         statement = statement.where(place > after)
     return statement.order_by(inference.c.created_at, inference.c.id).limit(limit)
@@ -116,8 +119,7 @@ def ids_of_policies(policies: Sequence[str], since: datetime) -> Select[Any]:
 
 def heads_of(ids: Sequence[str]) -> Select[Any]:
     """These requests, oldest first, as `of_policies_after` has them."""
-    columns = (inference.c.id, inference.c.team, inference.c.created_at, inference.c.stored)
-    return select(*columns).where(inference.c.id.in_(ids)).order_by(inference.c.created_at, inference.c.id)
+    return select(*_HEAD).where(inference.c.id.in_(ids)).order_by(inference.c.created_at, inference.c.id)
 
 
 def answered(limit: int) -> Select[Any]:

@@ -121,7 +121,7 @@ def _wish(chance: random.Random, fixed) -> tuple[dict, dict]:
     if "body" in fixed:
         return fixed["body"], {}
     body = {
-        "model": chance.choice(("auto", "auto", "auto", "small", "medium")),
+        "model": chance.choice(("auto", "auto", "llm-at", "small", "medium")),
         "messages": [{"role": "user", "content": chance.choice(QUESTIONS)}],
         "stream": chance.random() < 0.5,
         "max_tokens": chance.choice((100, 200, 400)),

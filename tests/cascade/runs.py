@@ -76,7 +76,7 @@ def budget(cap: int | None, judge: int = 0, **asks: int) -> Budget:
 
 def request(policy: str = "llm-at", wishes: Wishes = NO_WISHES, **body: Any) -> Request:
     messages = [{"role": "user", "content": "What is 2 + 2?"}]
-    return Request("r", 0.0, {"model": "auto", "messages": messages, **body}, policy, "What is 2 + 2?", wishes=wishes)
+    return Request("r", 0.0, {"model": "llm-at", "messages": messages, **body}, policy, "What is 2 + 2?", wishes=wishes)
 
 
 class Script:

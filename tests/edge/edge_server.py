@@ -73,8 +73,8 @@ def config(**overrides: Any) -> dict[str, Any]:
     ]
     return {
         "tiers": tiers,
-        "aliases": {"gpt-4o": "auto", "gpt-*": "auto"},
-        "policy": {"llm-at": {"cold_start": 10**9}},
+        "aliases": {"gpt-4o": "llm-at", "gpt-*": "llm-at"},
+        "policy": {"default": "llm-at", "llm-at": {"cold_start": 10**9}},
         "retries": {"attempts": 2, "backoff_s": 0.01, "max_retry_after_s": 0.05, "cooldown_s": 0},
         "timeouts": {"first_token_s": 1.0, "total_s": 2.0},
         "server": {"hold_status_s": 5},

@@ -17,7 +17,7 @@ TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "
 #: A good body for each endpoint, of which any part may be replaced.
 BODIES = {
     "/v1/chat/completions": {
-        "model": "auto",
+        "model": "llm-at",
         "messages": MESSAGES,
         "tools": [TOOL],
         "tool_choice": "auto",
@@ -34,7 +34,7 @@ BODIES = {
     "/v1/completions": {"model": "small", "prompt": ["a", "b"], "n": 1, "stream": False, "logprobs": 1, "stop": "x"},
     "/v1/embeddings": {"model": "words", "input": ["a"], "encoding_format": "float", "user": "u"},
     "/v1/responses": {
-        "model": "auto",
+        "model": "llm-at",
         "input": [{"role": "user", "content": EASY}],
         "instructions": "Be brief.",
         "tools": [{"type": "function", "name": "add", "parameters": {}}],
@@ -42,7 +42,7 @@ BODIES = {
         "stream": False,
         "max_output_tokens": 50,
     },
-    "/v1/route": {"model": "auto", "messages": MESSAGES},
+    "/v1/route": {"model": "llm-at", "messages": MESSAGES},
     "/v1/feedback": {"id": "nobody", "valid": True, "by": "me", "note": "n"},
 }
 HEADERS = (

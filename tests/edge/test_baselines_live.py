@@ -8,7 +8,7 @@ from edge_server import EASY
 HEADER = "x-gearbox-policy"
 
 
-def ask(http, policy, model="auto"):
+def ask(http, policy, model="llm-at"):
     body = {"model": model, "messages": [{"role": "user", "content": EASY}]}
     return http.post("/v1/chat/completions", json=body, headers={HEADER: policy} if policy else {})
 

@@ -177,7 +177,7 @@ def test_idempotency_keys_of_two_callers_never_meet(serve):
 @both
 async def test_repeats_of_an_idempotency_key_join_the_run_in_flight(serve, stream):
     gearbox = serve(**PATIENT)
-    body = {"model": "auto", "messages": [{"role": "user", "content": EASY}], "simulate": SLOW, "stream": stream}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}], "simulate": SLOW, "stream": stream}
     async with httpx.AsyncClient(base_url=gearbox.url, timeout=20) as http:
         ask = [http.post("/v1/chat/completions", json=body, headers={"idempotency-key": "k"}) for _ in range(4)]
         found = [told(reply) for reply in await asyncio.gather(*ask)]
@@ -190,7 +190,7 @@ def test_a_failure_is_not_kept_under_an_idempotency_key(serve):
     with asking(serve()) as http:
         failing = dict.fromkeys(("small", "medium", "large"), "unavailable")
         headers = {"idempotency-key": "k"}
-        body = {"model": "auto", "messages": [{"role": "user", "content": EASY}], "simulate": failing}
+        body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}], "simulate": failing}
         assert [http.post("/v1/chat/completions", json=body, headers=headers).status_code for _ in range(2)] == [
             503
         ] * 2
@@ -198,7 +198,7 @@ def test_a_failure_is_not_kept_under_an_idempotency_key(serve):
 
 async def test_five_parallel_samples_stay_five(serve):
     gearbox = serve()
-    body = {"model": "auto", "messages": [{"role": "user", "content": EASY}], "temperature": 0}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}], "temperature": 0}
     async with httpx.AsyncClient(base_url=gearbox.url, timeout=20) as http:
         replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=body) for _ in range(5)))
     assert len({told(reply)[1] for reply in replies}) == len(rows(gearbox)) == 5
@@ -239,7 +239,7 @@ def test_openais_client_that_times_out_is_answered_by_the_same_run_and_pays_once
     slow = {"small": {"fault": "slow_first_token", "seconds": 1.2}}
     with openai.OpenAI(base_url=f"{gearbox.url}/v1", api_key="any", max_retries=2, timeout=0.8) as client:
         reply = client.chat.completions.create(
-            model="auto", messages=[{"role": "user", "content": EASY}], extra_body={"simulate": slow}
+            model="llm-at", messages=[{"role": "user", "content": EASY}], extra_body={"simulate": slow}
         )
     assert reply.choices[0].message.content
     assert time.monotonic() - started < 10

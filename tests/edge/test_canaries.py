@@ -127,7 +127,7 @@ class Served:
 
     def ask(self, mode, key=CLIENT, **more):
         messages = [{"role": "user", "content": f"{PROMPT} mode={mode};"}]
-        body = {"model": "auto", "messages": messages, **more}
+        body = {"model": "llm-at", "messages": messages, **more}
         return self.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
 
     def end(self):
@@ -144,7 +144,7 @@ def said(tmp_path_factory):
         served = Served(configured(upstream.url, collector.url, folder), folder)
         replies = []
         for mode in MODES:
-            for model in ("auto", "small", "large"):
+            for model in ("auto", "llm-at", "small", "large"):
                 replies += [served.ask(mode, model=model, stream=stream) for stream in (False, True)]
         refused = [served.ask("ok", key=f"{OTHER}-wrong"), served.ask("ok", key=MASTER), served.ask("ok", messages=[])]
         refused.append(served.ask("ok", model=f"{PROMPT}-model"))

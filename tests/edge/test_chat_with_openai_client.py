@@ -8,7 +8,7 @@ import openai
 import pytest
 from edge_server import EASY, EASY_ANSWER
 
-ASK = {"model": "auto", "messages": [{"role": "user", "content": EASY}]}
+ASK = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}
 WEATHER = {
     "type": "function",
     "function": {
@@ -100,19 +100,19 @@ def test_a_stream_on_the_wire_is_data_lines_and_ends_with_done(http):
 
 def test_a_tool_is_called_and_its_result_is_answered(client):
     messages = [{"role": "user", "content": "What is the weather in Paris? Use the tool."}]
-    called = client.chat.completions.create(model="auto", messages=messages, tools=[WEATHER], tool_choice="required")
+    called = client.chat.completions.create(model="llm-at", messages=messages, tools=[WEATHER], tool_choice="required")
     (call,) = called.choices[0].message.tool_calls
     assert called.choices[0].finish_reason == "tool_calls"
     assert call.function.name == "get_weather"
     assert isinstance(json.loads(call.function.arguments)["city"], str)
     result = {"role": "tool", "tool_call_id": call.id, "content": '{"sky": "clear"}'}
     after = [*messages, called.choices[0].message.model_dump(exclude_none=True), result]
-    assert client.chat.completions.create(model="auto", messages=after, tools=[WEATHER]).choices[0].message.content
+    assert client.chat.completions.create(model="llm-at", messages=after, tools=[WEATHER]).choices[0].message.content
 
 
 def test_a_streamed_tool_call_adds_up_to_the_whole_one(client):
     ask = {
-        "model": "auto",
+        "model": "llm-at",
         "messages": [{"role": "user", "content": "What is the weather in Paris?"}],
         "tools": [WEATHER],
         "tool_choice": "required",

@@ -18,7 +18,7 @@ ROW = "SELECT * FROM inference"
 
 def send_and_leave(gearbox, after_s, headers=(), **more):
     """Ask over a raw socket and close it after a while, whatever came."""
-    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": EASY}], **more}).encode()
+    body = json.dumps({"model": "llm-at", "messages": [{"role": "user", "content": EASY}], **more}).encode()
     lines = ["POST /v1/chat/completions HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers, "", ""]
     with socket.create_connection(gearbox.address) as raw:
         raw.sendall("\r\n".join(lines).encode() + body)

@@ -35,7 +35,7 @@ async def test_a_dozen_questions_a_total_and_the_next_command():
         re.MULTILINE,
     )
     assert len(lines) == demo.QUESTIONS
-    assert lines[0][:3] == ("small", "small yes", "yes")
+    assert sum(line[2] == "yes" for line in lines) >= 10
     spent = sum(float(line[3]) for line in lines)
     total = float(re.search(r"right for (\d\.\d{6}) USD", text)[1])
     assert abs(total - spent) < 2e-5

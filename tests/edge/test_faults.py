@@ -57,7 +57,7 @@ class Told:
     headers: httpx.Headers = field(default_factory=httpx.Headers)
 
 
-def ask(gearbox, faults, *, stream, model="auto") -> Told:
+def ask(gearbox, faults, *, stream, model="llm-at") -> Told:
     body = {"model": model, "messages": [{"role": "user", "content": EASY}], "stream": stream}
     body |= {} if faults is None else {"simulate": faults}
     started = time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 from edge_server import EASY
 from test_request_errors import error_of
 
-CHAT = json.dumps({"model": "auto", "messages": [{"role": "user", "content": EASY}]}).encode()
+CHAT = json.dumps({"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}).encode()
 
 
 def raw(gearbox, request: bytes) -> tuple[int, bytes, bytes]:

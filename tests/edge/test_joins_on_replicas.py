@@ -42,7 +42,7 @@ def ask(gearbox, **more):
 
 
 def body(**more):
-    return {"model": "auto", "messages": [{"role": "user", "content": EASY}], "simulate": SLOW, **more}
+    return {"model": "llm-at", "messages": [{"role": "user", "content": EASY}], "simulate": SLOW, **more}
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -138,6 +138,6 @@ def test_a_tools_result_that_reaches_the_other_server_goes_where_the_tool_was_ca
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": call["id"], "content": "Sunny."},
     ]
-    body = {"model": "auto", "messages": messages, "tools": [WEATHER]}
+    body = {"model": "llm-at", "messages": messages, "tools": [WEATHER]}
     reply = httpx.post(f"{other.url}/v1/chat/completions", json=body, timeout=30)
     assert reply.headers["x-gearbox-start-tier"] == "medium"

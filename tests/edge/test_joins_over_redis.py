@@ -47,7 +47,7 @@ def ask(gearbox, **more):
 
 async def at_once(servers, headers=None, **more):
     """The same request to each of these servers at the same time; what each was told."""
-    body = {"model": "auto", "messages": [{"role": "user", "content": EASY}], "simulate": SLOW, **more}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}], "simulate": SLOW, **more}
     async with httpx.AsyncClient(timeout=60) as http:
         asked = [http.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) for server in servers]
         return [told(reply) for reply in await asyncio.gather(*asked)]

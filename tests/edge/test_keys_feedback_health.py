@@ -52,7 +52,7 @@ def test_without_a_known_key_every_route_is_a_401_that_repeats_no_key(keyed):
 def test_openais_client_raises_authentication_error(keyed):
     stranger = openai.OpenAI(base_url=f"{keyed.url}/v1", api_key="wrong", max_retries=0)
     with stranger as client, pytest.raises(openai.AuthenticationError) as caught:
-        client.chat.completions.create(model="auto", messages=[{"role": "user", "content": EASY}])
+        client.chat.completions.create(model="llm-at", messages=[{"role": "user", "content": EASY}])
     assert caught.value.code == "invalid_api_key"
 
 
@@ -83,7 +83,7 @@ def test_no_key_is_ever_stored_or_told(keyed):
 
 
 def estimates(http, question=EASY):
-    body = {"model": "auto", "messages": [{"role": "user", "content": question}]}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": question}]}
     return {rung["tier"]: rung["p_valid"] for rung in http.post("/v1/route", json=body).json()["ladder"]}
 
 

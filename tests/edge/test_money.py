@@ -82,7 +82,7 @@ def test_the_id_is_one_in_header_body_sql_and_story(http, gearbox):
 
 def test_a_dry_run_tells_the_start_and_spends_nothing(http, gearbox):
     before = gearbox.sql("SELECT count(*) AS n FROM inference")
-    body = {"model": "auto", "messages": [{"role": "user", "content": EASY}]}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}
     reply = http.post("/v1/route", json=body, headers={"x-gearbox-budget-usd": "1"})
     assert reply.status_code == 200
     assert reply.json()["tier"] == "small"
@@ -122,7 +122,7 @@ def test_the_metrics_sum_up_to_what_sql_says(serve):
 # caps
 
 
-@pytest.mark.parametrize("model", ["auto", "small", "medium", "large"])
+@pytest.mark.parametrize("model", ["auto", "llm-at", "small", "medium", "large"])
 @pytest.mark.parametrize("shape", ["easy", "n", "tools", "schema", "short"])
 def test_a_cap_too_small_names_the_least_that_would_do_and_exactly_that_does(http, model, shape):
     ask = {"model": model, **SHAPES[shape]}
@@ -182,7 +182,7 @@ FAULTS = (None, None, None, "cut_stream", "no_usage", "timeout", "truncated", "s
 
 def mixed_request(dice: random.Random, questions: list[str]) -> tuple[dict, str, float]:
     cap = f"{10 ** dice.uniform(-7, 0):.9f}"
-    body = {"model": dice.choice(["auto", "auto", "auto", "small", "large"])}
+    body = {"model": dice.choice(["auto", "auto", "llm-at", "small", "large"])}
     body["messages"] = [{"role": "user", "content": dice.choice(questions)}]
     body |= dice.choice([{}, {}, {"n": 2}, SHAPES["tools"], SHAPES["schema"]])
     body |= dice.choice([{}, {}, {"max_tokens": dice.choice([1, 10, 50, 5000])}, {"max_completion_tokens": 20}])

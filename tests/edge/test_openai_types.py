@@ -82,7 +82,7 @@ def events(reply):
 
 
 def asked(http, path, body, **more):
-    reply = http.post(path, json={"model": "auto", **body, **more})
+    reply = http.post(path, json={"model": "llm-at", **body, **more})
     assert reply.status_code == 200, reply.text
     return reply
 
@@ -105,7 +105,7 @@ def test_a_chat_completion(http, body):
 def test_its_chunks(http, body, mode):
     reply = http.post(
         "/v1/chat/completions",
-        json={"model": "auto", **body, "stream": True, "stream_options": {"include_usage": True}},
+        json={"model": "llm-at", **body, "stream": True, "stream_options": {"include_usage": True}},
         headers={"x-gearbox-stream": mode},
     )
     known(ChatCompletionChunk, events(reply))
@@ -143,8 +143,8 @@ def test_the_models(http):
 
 ERRORS = {
     "bad JSON": ("POST", "/v1/chat/completions", b"{", {}, 400),
-    "a wrong type": ("POST", "/v1/chat/completions", b'{"model": "auto", "messages": 3}', {}, 400),
-    "a bad header": ("POST", "/v1/responses", b'{"model": "auto", "input": "x"}', {"x-gearbox-quality": "7"}, 400),
+    "a wrong type": ("POST", "/v1/chat/completions", b'{"model": "llm-at", "messages": 3}', {}, 400),
+    "a bad header": ("POST", "/v1/responses", b'{"model": "llm-at", "input": "x"}', {"x-gearbox-quality": "7"}, 400),
     "an unknown model": ("POST", "/v1/completions", b'{"model": "nobody", "prompt": "x"}', {}, 404),
     "an unknown route": ("GET", "/v1/nothing", b"", {}, 404),
     "a wrong method": ("GET", "/v1/embeddings", b"", {}, 405),

@@ -108,7 +108,7 @@ def test_the_model_name_and_the_schemas_name_choose_verifiers(asking):
 
 
 def test_a_dry_run_names_the_verifiers_ahead(asking):
-    body = {"model": "auto", "messages": [{"role": "user", "content": EASY}]}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}
     assert asking.post("/v1/route", json=body, headers=tagged("two")).json()["verifiers"] == ["two-digits"]
 
 
@@ -119,7 +119,7 @@ def test_outcomes_are_counted(asking):
 
 
 def test_nobody_looks_at_what_a_client_asked_for_by_tier_or_unjudged(asking, verifying):
-    for more, model in (({}, "small"), ({"x-gearbox-stream": "direct"}, "auto")):
+    for more, model in (({}, "small"), ({"x-gearbox-stream": "direct"}, "llm-at")):
         reply = chat(asking, tagged("none", **more), EASY, model=model)
         assert reply.headers["x-gearbox-attempts"] == "small:unjudged"
         assert json.loads(verifying.row(reply.headers["x-request-id"])["evidence"])["checks"] == []

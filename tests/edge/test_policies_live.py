@@ -162,5 +162,5 @@ def test_a_decision_tells_what_neighbouring_settings_would_have_done(gearbox, ht
     printed = gearbox_command(gearbox, "explain", story["id"])
     assert "neighbouring setting" in printed
     assert "threshold 0.8" in printed
-    dry = http.post("/v1/route", json={"model": "auto", "messages": [{"role": "user", "content": EASY}]}).json()
+    dry = http.post("/v1/route", json={"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}).json()
     assert [each["tier"] for each in dry["nearby"]] == ["small", "small"]

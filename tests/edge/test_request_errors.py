@@ -77,7 +77,7 @@ BAD_PARAMETERS = [
     ("param", "value"), BAD_PARAMETERS, ids=[f"{param}={json.dumps(value)[:30]}" for param, value in BAD_PARAMETERS]
 )
 def test_a_bad_parameter_is_a_400_that_names_it(http, param, value):
-    reply = http.post("/v1/chat/completions", json={"model": "auto", "messages": MESSAGES, param: value})
+    reply = http.post("/v1/chat/completions", json={"model": "llm-at", "messages": MESSAGES, param: value})
     assert reply.status_code == 400
     error = error_of(reply)
     assert error["param"] == param
@@ -97,7 +97,7 @@ BAD_MESSAGES = [
 
 @pytest.mark.parametrize(("param", "messages"), BAD_MESSAGES)
 def test_a_bad_message_is_a_400_that_says_which(http, param, messages):
-    reply = http.post("/v1/chat/completions", json={"model": "auto", "messages": messages})
+    reply = http.post("/v1/chat/completions", json={"model": "llm-at", "messages": messages})
     assert reply.status_code == 400
     assert error_of(reply)["param"] == param
 
@@ -105,10 +105,10 @@ def test_a_bad_message_is_a_400_that_says_which(http, param, messages):
 BAD_BODIES = {
     "nothing": b"",
     "no JSON": b"{not json",
-    "cut JSON": b'{"model": "auto"',
+    "cut JSON": b'{"model": "llm-at"',
     "no UTF-8": b'{"model": "\xff"}',
     "a lone surrogate": b'{"model": "\\ud800"}',
-    "NaN": b'{"model": "auto", "temperature": NaN}',
+    "NaN": b'{"model": "llm-at", "temperature": NaN}',
     "a list": b"[1]",
     "a string": b'"auto"',
     "null": b"null",
@@ -126,14 +126,14 @@ def test_a_body_that_is_no_json_object_is_a_400(http, path, body):
 
 
 def test_the_body_is_read_as_json_whatever_its_content_type_says(http):
-    body = json.dumps({"model": "auto", "messages": MESSAGES}).encode()
+    body = json.dumps({"model": "llm-at", "messages": MESSAGES}).encode()
     assert http.post("/v1/chat/completions", content=body, headers={"content-type": "text/plain"}).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
 def test_a_body_beyond_the_limit_is_a_413_in_openais_shape(serve, chunked):
     gearbox = serve(server={"max_body_mb": 0.01})
-    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "x" * 1_000_000}]}).encode()
+    body = json.dumps({"model": "llm-at", "messages": [{"role": "user", "content": "x" * 1_000_000}]}).encode()
     content = (body[start : start + 9000] for start in range(0, len(body), 9000)) if chunked else body
     reply = httpx.post(f"{gearbox.url}/v1/chat/completions", content=content)
     assert reply.status_code == 413
@@ -161,7 +161,7 @@ def test_a_wrong_method_is_a_405_that_names_the_right_one(http, method, path):
 @pytest.mark.parametrize("stream", [False, True])
 def test_openais_client_raises_its_own_errors(client, stream):
     with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model="auto", messages=MESSAGES, temperature=9, stream=stream)
+        client.chat.completions.create(model="llm-at", messages=MESSAGES, temperature=9, stream=stream)
     assert caught.value.param == "temperature"
     assert caught.value.request_id
 

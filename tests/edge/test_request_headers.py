@@ -17,7 +17,7 @@ HARD = HARDER[0]
 
 
 def chat(http, headers=None, question=EASY, **more):
-    body = {"model": "auto", "messages": [{"role": "user", "content": question}], **more}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": question}], **more}
     return http.post("/v1/chat/completions", json=body, headers=headers or {})
 
 

@@ -57,7 +57,7 @@ class Behind:
         self.url = url
 
     def ask(self):
-        body = {"model": "auto", "messages": STREAM["messages"]}
+        body = {"model": "llm-at", "messages": STREAM["messages"]}
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=60)
 
 

@@ -116,8 +116,8 @@ def test_each_request_is_one_line_with_id_tiers_cost_and_why(serve):
 SECRET = "sk-a-secret-of-the-client"
 SAID = [{"role": "user", "content": SECRET}]
 REFUSALS = [
-    ("no JSON", {"content": b'{"model": "auto", sk-a-secret-of-the-client'}, 400, "invalid_json"),
-    ("no messages", {"json": {"model": "auto", "messages": SECRET}}, 400, None),
+    ("no JSON", {"content": b'{"model": "llm-at", sk-a-secret-of-the-client'}, 400, "invalid_json"),
+    ("no messages", {"json": {"model": "llm-at", "messages": SECRET}}, 400, None),
     ("no such header", {"json": {}, "headers": {"x-gearbox-sk-a-secret-of-the-client": "1"}}, 400, None),
     ("no such model", {"json": {"model": SECRET, "messages": SAID}}, 404, "model_not_found"),
     ("too large", {"content": SECRET.encode() * 60_000}, 413, "request_too_large"),

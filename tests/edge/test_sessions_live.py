@@ -42,7 +42,7 @@ def test_other_sessions_and_none_start_at_the_bottom(http):
 def test_a_dry_run_and_the_story_show_where_the_conversation_stands(http):
     session = {"x-gearbox-session": "shown"}
     chat(http, session, HARD)
-    body = {"model": "auto", "messages": [{"role": "user", "content": EASY}]}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}
     dry = http.post("/v1/route", json=body, headers=session).json()
     assert dry["tier"] == "medium"
     talk = dry["evidence"]["conversation"]
@@ -64,7 +64,7 @@ def test_a_tools_result_goes_where_the_tool_was_called_without_any_session(http)
         for call in message["tool_calls"]
     ]
     messages = [{"role": "user", "content": question}, message, *results]
-    reply = http.post("/v1/chat/completions", json={"model": "auto", "messages": messages, "tools": [WEATHER]})
+    reply = http.post("/v1/chat/completions", json={"model": "llm-at", "messages": messages, "tools": [WEATHER]})
     assert told(reply)["start_tier"] == "medium"
     story = http.get(f"/v1/decisions/{reply.headers['x-request-id']}").json()
     assert "medium called the tools" in story["attempts"][0]["why"]
@@ -75,7 +75,7 @@ def test_a_tool_loop_leaves_a_tier_that_is_down(http):
     asked = chat(http, {}, question, tools=[WEATHER], tool_choice="required")
     message = asked.json()["choices"][0]["message"]
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "7"} for call in message["tool_calls"]]
-    body = {"model": "auto", "messages": [{"role": "user", "content": question}, message, *results]}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": question}, message, *results]}
     down = {"simulate": {told(asked)["tier"]: "server_error"}}
     reply = http.post("/v1/chat/completions", json={**body, **down})
     assert told(reply)["tier"] != told(asked)["tier"]

@@ -83,7 +83,7 @@ def test_what_a_late_verdict_says_is_evidence_for_the_next_request(serve):
 
 
 def chat_route(http, question):
-    body = {"model": "auto", "messages": [{"role": "user", "content": question}]}
+    body = {"model": "llm-at", "messages": [{"role": "user", "content": question}]}
     return http.post("/v1/route", json=body).json()
 
 
@@ -198,7 +198,7 @@ def test_the_story_and_its_words_tell_the_late_verdict(gearbox, http):
 @pytest.mark.parametrize(("cap", "judged"), [({}, 2), ({"x-gearbox-budget-usd": "0.05"}, 0)], ids=["free", "capped"])
 def test_prompts_asked_together_are_judged_afterwards_unless_they_share_a_cap(gearbox, http, cap, judged):
     tag = f"together-{judged}"
-    body = {"model": "auto", "prompt": [EASY, HARD], "max_tokens": 50}
+    body = {"model": "llm-at", "prompt": [EASY, HARD], "max_tokens": 50}
     reply = http.post("/v1/completions", json=body, headers={**OPTIMISTIC, **cap, "x-gearbox-tags": f"who={tag}"})
     assert reply.status_code == 200, reply.text
     end = time.monotonic() + (5 if judged else 0.5)

@@ -31,7 +31,7 @@ def test_a_decision_that_leans_on_another_teams_question_shows_label_and_similar
     assert [each["id"] for each in near] == ([red_id] if scope == "global" else [])
     assert all(set(each) == {"id", "similarity", "labels"} for each in near)
     assert "canary" not in json.dumps(story)
-    route = blue.post("/v1/route", json={"model": "auto", "messages": [{"role": "user", "content": "17 + 25?"}]})
+    route = blue.post("/v1/route", json={"model": "llm-at", "messages": [{"role": "user", "content": "17 + 25?"}]})
     assert "canary" not in route.text
 
 

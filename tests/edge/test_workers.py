@@ -20,7 +20,7 @@ from edge_server import EASY
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-ASK = {"model": "auto", "messages": [{"role": "user", "content": EASY}]}
+ASK = {"model": "llm-at", "messages": [{"role": "user", "content": EASY}]}
 
 
 class Workers:

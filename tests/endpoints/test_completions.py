@@ -25,7 +25,7 @@ def test_a_prompt_is_answered_and_accounted_for(client, gearbox, vendor):
 
 def test_it_is_judged_and_shifted_up_like_a_chat(client, vendor):
     vendor.verdict = "no"
-    raw = client.completions.with_raw_response.create(model="auto", prompt="Say hello")
+    raw = client.completions.with_raw_response.create(model="llm-at", prompt="Say hello")
     assert raw.headers["x-gearbox-attempts"].startswith("small:invalid,large:")
 
 
@@ -72,7 +72,7 @@ def test_several_choices_are_several_texts(client, vendor):
 
 
 def test_several_prompts_are_several_runs_in_one_answer(client, gearbox, vendor):
-    raw = client.completions.with_raw_response.create(model="auto", prompt=["one", "two", "three"], n=2)
+    raw = client.completions.with_raw_response.create(model="llm-at", prompt=["one", "two", "three"], n=2)
     done = raw.parse()
     runs = done.gearbox["runs"]
     rows = [gearbox.row(run["id"]) for run in runs]

@@ -32,7 +32,7 @@ def texts(events):
     return said
 
 
-@pytest.mark.parametrize("model", ["small", "auto"], ids=["live", "held until it is judged"])
+@pytest.mark.parametrize("model", ["small", "llm-at"], ids=["live", "held until it is judged"])
 def test_each_prompts_choices_have_their_own_indices(http, vendor, model):
     _, events, last = streamed(http, model=model, n=2)
     ends = [choice["index"] for event in events for choice in event["choices"] if choice["finish_reason"]]

@@ -50,7 +50,7 @@ def test_a_response_is_answered_and_accounted_for(client, gearbox, vendor):
 
 def test_it_is_judged_and_shifted_up_like_a_chat(client, vendor):
     vendor.verdict = "no"
-    raw = client.responses.with_raw_response.create(model="auto", input="Say hello")
+    raw = client.responses.with_raw_response.create(model="llm-at", input="Say hello")
     assert raw.headers["x-gearbox-attempts"].startswith("small:invalid,large:")
 
 
@@ -144,7 +144,7 @@ def test_an_answer_cut_by_its_limit_is_incomplete_and_so_is_its_message(client, 
 
 def test_a_streamed_message_that_was_cut_is_incomplete(client, vendor):
     vendor.extra = CUT
-    with client.responses.create(model="auto", input="Hi", max_output_tokens=16, stream=True) as stream:
+    with client.responses.create(model="llm-at", input="Hi", max_output_tokens=16, stream=True) as stream:
         *_, item, end = (event for event in stream if event.type != "error")
     assert (item.type, item.item.status) == ("response.output_item.done", "incomplete")
     assert (end.type, end.response.output[0].status) == ("response.incomplete", "incomplete")
@@ -159,7 +159,7 @@ def test_log_probabilities_are_included_where_asked_for(client, vendor):
 @pytest.mark.parametrize("mode", ["hold", "direct"])
 def test_a_stream_has_every_event_in_order(client, vendor, mode):
     headers = {"x-gearbox-stream": mode}
-    with client.responses.create(model="auto", input="Hi", stream=True, extra_headers=headers) as stream:
+    with client.responses.create(model="llm-at", input="Hi", stream=True, extra_headers=headers) as stream:
         events = list(stream)
     kinds = [event.type for event in events]
     assert kinds == [

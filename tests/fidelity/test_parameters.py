@@ -15,7 +15,7 @@ from vendor import Vendor
 
 from router.catalog import Catalog
 
-ASK = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
+ASK = {"model": "llm-at", "messages": [{"role": "user", "content": "hi"}]}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def ask(client, vendor, body, *, stream, escalated, text=None):
     vendor.reset()
     vendor.verdict = "no" if escalated else "yes"
     vendor.text = text or vendor.text
-    model = "auto" if escalated else "small"
+    model = "llm-at" if escalated else "small"
     return client.post("/v1/chat/completions", json={**ASK, "model": model, **body, "stream": stream})
 
 

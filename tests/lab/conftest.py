@@ -65,7 +65,9 @@ def traffic(tmp_path_factory):
     """A folder with a gearbox.yaml and a store: 27 routed requests, one direct, one without text, feedback on three."""
     folder = tmp_path_factory.mktemp("traffic")
     config = folder / "gearbox.yaml"
-    config.write_text(f"tiers:\n{TIERS}store: {{url: 'sqlite+aiosqlite:///{folder}/gearbox.db'}}\n")
+    config.write_text(
+        f"tiers:\n{TIERS}policy: {{default: llm-at}}\nstore: {{url: 'sqlite+aiosqlite:///{folder}/gearbox.db'}}\n"
+    )
     asyncio.run(_asked(config))
     return config
 
@@ -83,7 +85,7 @@ async def _asked(config):
                 (await http.post("/v1/feedback", json={"id": request_id, "valid": valid})).raise_for_status()
 
 
-async def _ask(http, text, model="auto", headers=None):
+async def _ask(http, text, model="llm-at", headers=None):
     body = {"model": model, "messages": [{"role": "user", "content": text}]}
     reply = await http.post("/v1/chat/completions", json=body, headers=headers)
     reply.raise_for_status()

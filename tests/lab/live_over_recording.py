@@ -20,12 +20,12 @@ from app.wiring import open_services
 from cascade.upstreams.recorded import RecordedUpstream
 
 
-def live_decisions(recording, folder, embedder, queries):
+def live_decisions(recording, folder, embedder, queries, policy="llm-at"):
     """(start tier, attempts with verdicts, served tier, nano-dollars) of each query, through HTTP on both sides."""
     with upstream(recording) as port:
         config = folder / "gearbox.yaml"
         config.write_text(yaml.safe_dump(configuration(recording, port, folder)))
-        return asyncio.run(_asked(config, embedder, queries))
+        return asyncio.run(_asked(config, embedder, queries, policy))
 
 
 def replayed_decisions(row):
@@ -57,7 +57,9 @@ def configuration(recording, port, folder):
         }
         for name in recording.ladder()
     ]
-    return {"tiers": tiers, "store": {"url": f"sqlite+aiosqlite:///{folder}/gearbox.db"}}
+    # Second opinions are drawn by a request's id, which is not the same live and in a replay.
+    policy = {"auto": {"second_opinions": 0}}
+    return {"tiers": tiers, "policy": policy, "store": {"url": f"sqlite+aiosqlite:///{folder}/gearbox.db"}}
 
 
 @contextmanager
@@ -79,18 +81,18 @@ def upstream(recording):
         thread.join(10)
 
 
-async def _asked(config, embedder, queries):
+async def _asked(config, embedder, queries, policy):
     plan = plans.read(config, Environment(), Variables({}))
     async with open_services(plan, embedder=embedder) as services:
         app = create_app(lambda: nullcontext(services))
         app.state.services = services
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gearbox", timeout=60) as http:
-            return [await _decision(http, query) for query in queries]
+            return [await _decision(http, query, policy) for query in queries]
 
 
-async def _decision(http, query):
-    body = {"model": "llm-at", "messages": list(query.messages), "metadata": {"recording_id": query.id}}
+async def _decision(http, query, policy):
+    body = {"model": policy, "messages": list(query.messages), "metadata": {"recording_id": query.id}}
     reply = await http.post("/v1/chat/completions", json=body)
     reply.raise_for_status()
     told = reply.headers

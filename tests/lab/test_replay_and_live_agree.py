@@ -8,22 +8,26 @@ from lab_support import SIMULATED, FakeEmbedder
 from live_over_recording import live_decisions, replayed_decisions
 
 from cascade.lab.embeddings import CachedEmbedder
+from cascade.policies.auto import Auto
+from cascade.policies.auto_settings import AutoSettings
 from cascade.policies.llm_at import LlmAt
 from cascade.recordings import load
 from cascade.replay import replay, stream
 from router.embedding import SentenceTransformerEmbedder
 
+POLICIES = {"llm-at": LlmAt(), "auto": Auto(AutoSettings(second_opinions=0.0))}
 FOLDER = os.environ.get("GEARBOX_RECORDINGS")
 
 
-def compared(recording, tmp_path, live_embedder, replay_embedder, limit):
+def compared(recording, tmp_path, live_embedder, replay_embedder, limit, policy="llm-at"):
     chosen = stream(recording, limit=limit)
-    (row,) = replay(chosen, [LlmAt()], CachedEmbedder(replay_embedder, tmp_path / "embeddings.sqlite"))
-    return live_decisions(recording, tmp_path, live_embedder, chosen.queries), replayed_decisions(row)
+    (row,) = replay(chosen, [POLICIES[policy]], CachedEmbedder(replay_embedder, tmp_path / "embeddings.sqlite"))
+    return live_decisions(recording, tmp_path, live_embedder, chosen.queries, policy), replayed_decisions(row)
 
 
-def test_over_the_repositorys_own_recording(tmp_path):
-    live, offline = compared(load(SIMULATED), tmp_path, FakeEmbedder(), FakeEmbedder(), 150)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_over_the_repositorys_own_recording(tmp_path, policy):
+    live, offline = compared(load(SIMULATED), tmp_path, FakeEmbedder(), FakeEmbedder(), 150, policy)
     assert live == offline
     assert len({start for start, *_ in live}) > 1
 

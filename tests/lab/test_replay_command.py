@@ -19,7 +19,7 @@ def test_the_default_line_up_in_the_promised_shape(told):
         "always:large",
         "bottom-up",
         "agreement",
-        "llm-at",
+        "auto",
     ]
     assert result["rows"][-1]["policy"] == "oracle"
     for row in result["rows"]:
@@ -58,9 +58,18 @@ def test_settings_are_taken_and_told(told):
     assert row["starts"]["large"] > 500
 
 
-def test_auto_is_the_policy_it_stands_for(told):
-    (row,) = told("replay", SIMULATED, "--policy", "auto", "--policy", "llm-at", "--json")["rows"]
-    assert row["policy"] == "llm-at"
+def test_a_policy_that_is_named_twice_is_run_once(told):
+    rows = told("replay", SIMULATED, "--policy", "auto", "--policy", "llm-at", "--policy", "auto", "--json")["rows"]
+    assert [row["policy"] for row in rows] == ["auto", "llm-at"]
+
+
+def test_what_a_right_answer_is_worth_decides_what_is_spent(told):
+    spent = []
+    for worth in (0.5, 4, 30):
+        (row,) = told("replay", SIMULATED, "--policy", "auto", "--set", f"auto.worth={worth}", "--json")["rows"]
+        spent.append((row["cost_usd"], row["accuracy"]))
+    assert spent == sorted(spent)
+    assert spent[0][1] < spent[2][1]
 
 
 def test_split_shuffle_and_limit(told):

@@ -33,8 +33,9 @@ LADDER = (tier("small", 0.5, 1), tier("medium", 0.7, 4), tier("large", 0.9, 20))
 COSTS = {"small-model": MeanCost(100, 100_000, 100, 0), "large-model": MeanCost(10, 200_000, 10, 0)}
 
 
-def run(tiers=LADDER, margins=None, skills=None, **more):
-    return Run(tiers, tiers[-1].name, evidence=Evidence(margins=margins, skills=skills), **more)
+def run(tiers=LADDER, margins=None, skills=None, evidence=None, **more):
+    known = evidence or Evidence(margins=margins, skills=skills)
+    return Run(tiers, tiers[-1].name, evidence=known, **more)
 
 
 def seen(*margins, **more):

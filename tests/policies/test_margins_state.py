@@ -71,12 +71,14 @@ def test_a_model_that_gave_no_log_probabilities_is_remembered_until_it_does():
 
 def test_a_run_that_asks_for_nothing_to_be_learnt_only_spends():
     run = Run(LADDER, "large", id="r", attempts=(attempt("small", confidence=0.4),))
-    assert past_of(run, {}, learn=False) == Past("r", 1000, ())
+    assert past_of(run, {}, policy="two-tier", learn=False) == Past("r", 1000, (), "two-tier")
 
 
 def test_both_models_costs_are_kept_for_the_same_requests():
     run = Run(LADDER, "large", id="r", attempts=(attempt("small", confidence=0.4), attempt("large", nanousd=20_000)))
-    assert keeper(past_of(run, {})).state("team").both == {("small-model", "large-model"): (1000, 20_000)}
+    assert keeper(past_of(run, {}, policy="two-tier")).state("team").both == {
+        ("small-model", "large-model"): (1000, 20_000)
+    }
 
 
 def test_labels_make_a_curve_that_falls_and_feedback_changes_it():

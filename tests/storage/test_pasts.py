@@ -36,7 +36,7 @@ async def test_a_restart_forgets_no_margin_no_cost_and_no_pot(history):
     for outcome in stories:
         await history.record(outcome)
         labels = {label.model: label.correct for label in outcome.labels} if outcome.request.wishes.store else {}
-        past = past_of(outcome.run, labels, learn=outcome.request.wishes.store)
+        past = past_of(outcome.run, labels, policy=outcome.request.policy, learn=outcome.request.wishes.store)
         live.learn(past, outcome.request.caller.team, 3)
     assert (await loaded(history)).state("blue") == live.state("blue")
 

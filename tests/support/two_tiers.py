@@ -50,8 +50,8 @@ def config(url, kind="OpenAI-compatible", **more):
     ]
     return {
         "tiers": tiers,
-        "aliases": {"gpt-*": "auto"},
-        "policy": {"llm-at": {"cold_start": 10**9}},
+        "aliases": {"gpt-*": "llm-at"},
+        "policy": {"default": "llm-at", "llm-at": {"cold_start": 10**9}},
         "retries": {"attempts": 1, "cooldown_s": 0},
     }
 

@@ -171,7 +171,7 @@ def test_a_vendors_error_becomes_ours_and_costs_nothing(started, vendor, kind, r
 def test_a_context_overflow_tries_the_next_tier(started, vendor, kind):
     server, client = started(kind, max_output_tokens=1000)  # of its own: no deployment rests after a test's failure
     vendor.failure = Failure(400, SHAPES[kind](400, TOO_LONG[kind]))
-    reply = ask(client, model="auto")
+    reply = ask(client, model="llm-at")
     assert reply.status_code == 400
     assert reply.json()["error"]["message"] == TOO_LONG[kind]
     assert [call["tier"] for call in server.calls(reply.headers["x-request-id"])] == ["small", "large"]
