@@ -119,7 +119,7 @@ def speed() -> None:
     embedder().vectors([query.messages[-1]["content"] for query in base.queries])
     print(f"| policy | seconds for {SPEED_QUERIES:,} queries |")
     print("|---|---|")
-    for policy in ("always:claude-3-haiku-20240307", "bottom-up", "agreement", "llm-at"):
+    for policy in ("always:claude-3-haiku-20240307", "bottom-up", "agreement", "llm-at", "auto"):
         started = time.perf_counter()
         one(chosen, policy)
         print(f"| {policy} | {time.perf_counter() - started:.1f} |")
