@@ -209,12 +209,12 @@ class _Newcomer:
             self.link.name(await store_id(self.bank.engine))
 
     async def stay(self, *, entered: bool) -> None:
-        """Give signs of life; with the database away at the start, enter once it is there."""
+        """Give signs of life; enter once the database is there where it was away, at the start or for too long."""
         while True:
             await asyncio.sleep(_RENEW_S if entered else _RETRY_S)
             try:
                 if entered:
-                    await SqlWorkers(self.bank).renew(self.worker)
+                    entered = await SqlWorkers(self.bank).renew(self.worker)
                 else:
                     await self.enter()
                     entered = True

@@ -67,9 +67,9 @@ class MemoryBank:
     async def lend(self, worker: str, amounts: Mapping[str, int]) -> Mapping[str, Standing]:
         """See `Bank`."""
         standings = {budget: self._current(budget) for budget in amounts if budget in self._budgets}
-        for budget, standing in standings.items():
-            if standing.free_nanousd is not None and amounts[budget] > standing.free_nanousd:
-                raise Refused(standing)
+        refusing = tightest(standings.values(), amounts)
+        if refusing is not None:
+            raise Refused(refusing)
         for budget in standings:
             self._change(budget, 0, amounts[budget])
             held = self._held.setdefault((worker, budget), _Reservation(0, self._now()))
@@ -137,3 +137,16 @@ class MemoryBank:
 def kept_nanousd(reserved_nanousd: int, settlement: Settlement) -> int:
     """What stays reserved after a settlement: never more than the reservation minus what was spent of it."""
     return max(min(settlement.keep_nanousd, reserved_nanousd - settlement.spent_nanousd), 0)
+
+
+def tightest(standings: Iterable[Standing], amounts: Mapping[str, int]) -> Standing | None:
+    """Of the budgets that do not hold these amounts, the one whose settled spend leaves least; None where all do.
+
+    Where one is spent and another merely reserved by others, it is the spent one: no waiting helps there.
+    """
+    margins = [
+        (standing.unspent_nanousd - amounts[standing.terms.id], standing)
+        for standing in standings
+        if standing.unspent_nanousd is not None and amounts[standing.terms.id] > (standing.free_nanousd or 0)
+    ]
+    return min(margins, key=lambda each: each[0], default=(0, None))[1]

@@ -19,7 +19,7 @@ from router.errors import Refused, StoreUnavailable
 from storage.clock import database_time
 from storage.engine import writing
 from storage.faults import guard
-from storage.money.bank_memory import LEASE_TTL_S, kept_nanousd
+from storage.money.bank_memory import LEASE_TTL_S, kept_nanousd, tightest
 from storage.money.schema import budget as budgets
 from storage.money.schema import reservation as reservations
 
@@ -212,9 +212,9 @@ class SqlBank:
         """
         async with writing(self.engine).begin() as connection:
             known = await self._locked(connection, wanted)
-        for budget, standing in known.items():
-            if standing.free_nanousd is not None and wanted[budget] > standing.free_nanousd:
-                raise Refused(standing)
+        refusing = tightest(known.values(), wanted)
+        if refusing is not None:
+            raise Refused(refusing)
         return known
 
     async def _locked(self, connection: AsyncConnection, wanted: Collection[str]) -> dict[str, Standing]:

@@ -6,7 +6,6 @@ there alone.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, or_, select
@@ -14,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from router.budgets import Scope, window
 from router.errors import RequestError
+from storage.clock import database_time
 from storage.engine import writing
 from storage.faults import guard
 from storage.history import clean
@@ -35,10 +35,10 @@ class SqlBudgets:
 
     Args:
         engine: whose tables are up to date; not closed here.
-        clock: seconds since the epoch, for the first window; every later one is the bank's.
+        clock: seconds since the epoch instead of the database's own time; for tests.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], float]) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], float] | None = None) -> None:
         self._engine = engine
         self._clock = clock
 
@@ -105,7 +105,7 @@ class SqlBudgets:
                 return [terms_of(row) for row in (await connection.execute(statement)).mappings()]
 
     async def _put(self, connection: AsyncConnection, terms: BudgetTerms, *, configured: bool) -> None:
-        now = datetime.fromtimestamp(self._clock(), UTC)
+        now = (await connection.execute(select(database_time(self._engine, self._clock)))).scalar_one()
         start, end = window(terms.period, now)
         limits = {
             "limit_nanousd": terms.limit_nanousd,

@@ -33,12 +33,12 @@ class SqlDirectory:
 
     Args:
         engine: whose tables are up to date; not closed here.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch; for tests. None: this machine's, and the database's for budgets.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], float] | None = None) -> None:
         self._engine = engine
-        self._clock = clock
+        self._clock = clock or time.time
         self.budgets = SqlBudgets(engine, clock)
 
     async def revision(self) -> int:

@@ -52,22 +52,27 @@ class SqlWorkers:
         self._ttl = timedelta(seconds=ttl_s)
 
     async def enter(self, worker: str, config: str) -> Sequence[Peer]:
-        """Add a worker; the others that live."""
+        """Add a worker, and only then look: of two that start at once, one sees the other. The others that live."""
         with guard("entering the list of workers"):
             async with writing(self._engine).begin() as connection:
                 now = await self._bank.time(connection)
-                await connection.execute(delete(workers).where(workers.c.expires_at <= now))
-                found = (await connection.execute(select(workers).order_by(workers.c.id))).mappings().all()
+                await connection.execute(
+                    delete(workers).where((workers.c.expires_at <= now) | (workers.c.id == worker))
+                )
                 row = {"id": worker, "host": _here(), "config": config, "started_at": now}
                 await connection.execute(insert(workers).values({**row, "expires_at": now + self._ttl}))
+            async with self._engine.begin() as connection:
+                others = select(workers).where(workers.c.id != worker).order_by(workers.c.id)
+                found = (await connection.execute(others)).mappings().all()
         return [Peer(row["id"], row["host"], row["config"]) for row in found if not _died_here(row["host"])]
 
-    async def renew(self, worker: str) -> None:
-        """Say that it lives."""
+    async def renew(self, worker: str) -> bool:
+        """Say that it lives; False where it was silent for so long that it is listed no more."""
         with guard("renewing in the list of workers"):
             async with writing(self._engine).begin() as connection:
                 until = await self._bank.time(connection) + self._ttl
-                await connection.execute(update(workers).where(workers.c.id == worker).values(expires_at=until))
+                renewed = update(workers).where(workers.c.id == worker).values(expires_at=until)
+                return bool((await connection.execute(renewed)).rowcount)
 
     async def leave(self, worker: str) -> None:
         """It is gone."""

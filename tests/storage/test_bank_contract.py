@@ -34,6 +34,14 @@ async def test_all_budgets_lend_or_none(bank):
     assert await standing(bank, KEY) == (0, 0)
 
 
+async def test_the_budget_that_is_spent_refuses_before_one_that_is_only_reserved(bank):
+    await bank.lend("x", {KEY.id: 900, TEAM.id: 450})
+    await bank.settle("x", [Settlement(TEAM.id, 1, 450, 0)])
+    with pytest.raises(Refused) as caught:
+        await bank.lend("w", {KEY.id: 200, TEAM.id: 200})
+    assert caught.value.standing.terms == TEAM
+
+
 async def test_the_limit_itself_can_be_lent_and_not_a_nano_dollar_more(bank):
     await bank.lend("w", {KEY.id: 1_000})
     with pytest.raises(Refused):

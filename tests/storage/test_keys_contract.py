@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -135,3 +136,11 @@ def test_a_key_has_256_random_bits_and_ids_tell_nothing_of_it():
     assert len(key) == 7 + 43
     assert key[7:] not in shown(key)
     assert new_key_id() != new_key_id()
+
+
+async def test_a_budgets_first_window_is_the_databases_whatever_time_a_replica_has(sql_engine, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 4_000_000_000.0)  # in 2096
+    await SqlDirectory(sql_engine).budgets.put(BudgetTerms(Scope.GLOBAL, "", Period.DAY, 1_000))
+    monkeypatch.undo()
+    (found,) = await SqlBank(sql_engine).standings(["global::day"])
+    assert found.resets_at < datetime.now(UTC) + timedelta(days=2)

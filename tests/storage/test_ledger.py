@@ -108,6 +108,14 @@ async def test_others_reservations_are_a_rate_limit_and_not_a_spent_quota(ledger
     ledger.settle(hold, 0)
 
 
+async def test_where_one_budget_is_spent_and_another_reserved_nobody_waits(ledger):
+    hold = await ledger.reserve((KEY.id,), 900, 0)
+    await spend(ledger, 9_900, budgets=(TEAM.id,))
+    with pytest.raises(QuotaSpent, match=r"monthly budget of team t .* 0\.000000100 USD is left"):
+        await ledger.reserve(BOTH, 200, 60)
+    ledger.settle(hold, 0)
+
+
 async def test_a_spent_budget_says_what_is_left_and_when_it_resets(bank, ledger):
     await spend(ledger, 990)
     with pytest.raises(QuotaSpent, match=r"daily budget of key k .* 0\.000000010 USD is left.*resets at 2026-03-02"):
