@@ -36,6 +36,8 @@ _T = TypeVar("_T")
 _SCHEME = "bearer"
 _log = structlog.get_logger("gearbox.keys")
 
+#: Whoever holds the master key; what it spends counts like everybody's.
+MASTER = Caller(key_id="master", admin=True)
 #: Seconds between two looks at the directory's revision.
 WATCH_S = 2.0
 #: Seconds after which even an unchanged key is looked up again, for a rotated one ends by the clock.
@@ -108,7 +110,7 @@ class KeyRing:
             await ring.refresh()
         except StoreUnavailable as error:
             _log.warning("serving without virtual keys until the database is there", why=error.message)
-        for caller in (Caller(), *(known.caller for known in ring._static)):
+        for caller in (Caller(), MASTER, *(known.caller for known in ring._static)):
             await ring._with_budgets(caller)
         ring._watching = asyncio.create_task(ring._watch(watch_s), name="gearbox-keys")
         return ring
@@ -134,7 +136,7 @@ class KeyRing:
         # Every key is compared, so that the time taken says nothing about which one came close.
         found = [known.caller for known in self._static if hmac.compare_digest(known.digest, digest)]
         if self._is_master(digest):
-            return Caller(key_id="master", admin=True)
+            return await self._with_budgets(MASTER)
         if found:
             return await self._with_budgets(found[0])
         if key.startswith(words.PREFIX):
@@ -159,11 +161,14 @@ class KeyRing:
 
     async def refresh(self) -> None:
         """See whether keys or budgets have changed; whoever changes them here calls it."""
-        self._reachable = False
-        revision = await self._asked(self._directory.revision())
-        if revision != self._revision:
-            self._any_virtual = await self._asked(self._directory.any_keys())
-            self._revision = revision
+        try:
+            revision = await self._asked(self._directory.revision())
+            if revision != self._revision:
+                self._any_virtual = await self._asked(self._directory.any_keys())
+                self._revision = revision
+        except Exception:
+            self._reachable = False
+            raise
         self._reachable = True
 
     async def aclose(self) -> None:

@@ -39,7 +39,7 @@ def embedding_request(
         policy=POLICY,
         question="",
         caller=caller,
-        wishes=replace(wishes(headers), store=False),
+        wishes=replace(wishes({**caller.headers, **headers}), store=False),
         asked_model=model,
     )
 

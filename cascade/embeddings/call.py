@@ -110,7 +110,7 @@ class Embeddings:
             if reserved is not None:
                 purse.settle(reserved, call.cost_nanousd or 0)
         call = replace(call, latency_s=self._clock() - started)
-        outcome = self._outcome(request, call, embedded, error, brake)
+        outcome = replace(self._outcome(request, call, embedded, error, brake), soft_reached=purse.soft_reached)
         await self._engine.record(outcome)
         return outcome
 

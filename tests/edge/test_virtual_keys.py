@@ -197,6 +197,14 @@ def test_settled_spend_is_the_sum_of_the_stored_costs_and_never_more_than_the_ca
     assert stored["spent"] == spent
 
 
+def test_the_master_key_spends_from_the_global_budget_like_everybody(gearbox, admin):
+    admin.put("/v1/admin/budgets", json={"per": "day", "usd": 0.000001})
+    refused = chat(admin)
+    assert (refused.status_code, error_of(refused)["code"]) == (429, "insufficient_quota")
+    assert "the daily global budget" in error_of(refused)["message"]
+    assert gearbox.sql("SELECT spent_nanousd FROM budget") == [{"spent_nanousd": 0}]
+
+
 def test_without_a_budget_the_ledger_is_not_asked(gearbox, admin):
     with client_of(gearbox, made(admin)["key"]) as client:
         for _ in range(3):

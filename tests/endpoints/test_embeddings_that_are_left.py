@@ -110,3 +110,29 @@ def test_a_keys_rate_limit_counts_embeddings(serve, vendor):
         headers = {"authorization": "Bearer sk-client"}
         statuses = [client.post("/v1/embeddings", json=BODY, headers=headers).status_code for _ in range(3)]
     assert statuses == [200, 429, 429]
+
+
+def test_a_keys_default_headers_hold_for_embeddings(serve, vendor):
+    own = {"x-gearbox-tags": "app=search", "x-gearbox-budget-usd": "0.000000001"}
+    with serve(keys=[{"key": "sk-client", "headers": own}]) as gearbox:
+        with httpx.Client(base_url=gearbox.url, headers={"authorization": "Bearer sk-client"}, timeout=30) as client:
+            capped = client.post("/v1/embeddings", json=BODY)
+            served = client.post("/v1/embeddings", json=BODY, headers={"x-gearbox-budget-usd": "1"})
+        tags = [json.loads(row["tags"]) for row in gearbox.sql(ROW)]
+    assert (capped.status_code, capped.json()["error"]["code"]) == (400, "budget_too_small")
+    assert (served.status_code, tags) == (200, [{"app": "search"}])
+
+
+def test_a_keys_budget_counts_embeddings_and_tells_its_soft_limit(serve, vendor):
+    budget = {"per": "total", "usd": 1000e-9, "soft_usd": 1e-9}
+    with serve(keys=[{"key": "sk-client", "id": "k", "budgets": [budget]}]) as gearbox:
+        with httpx.Client(base_url=gearbox.url, headers={"authorization": "Bearer sk-client"}, timeout=30) as client:
+            replies = [client.post("/v1/embeddings", json=BODY) for _ in range(2)]
+        stops = httpx.get(f"{gearbox.url}/metrics").text
+    assert [reply.status_code for reply in replies] == [200, 429]
+    assert replies[0].headers["x-gearbox-soft-limit"] == "key:k:total"
+    assert replies[1].json()["error"]["code"] == "insufficient_quota"
+    assert 'gearbox_budget_soft_total{scope="key"} 1.0' in stops
+    assert gearbox.sql("SELECT spent_nanousd, reserved_nanousd FROM budget") == [
+        {"spent_nanousd": USED_NANOUSD, "reserved_nanousd": 0}
+    ]
