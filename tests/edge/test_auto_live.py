@@ -67,14 +67,15 @@ def test_a_wanted_quality_is_bought(content):
 
 
 def test_second_opinions_are_asked_and_said_to_be_some(catalog, tmp_path):
-    policy = {"default": "auto", "auto": {"worth": 0.1, "second_opinions": 1}}
+    asking = {"worth": 3.0, "second_opinions": 1, "judge_accepts_wrong": 0.9}
+    policy = {"default": "auto", "auto": asking}
     with serving(plan_of(config(policy=policy), tmp_path / "g.db", catalog), tmp_path / "g.db") as running:
-        for _ in range(100):
-            ask(running, {"x-gearbox-budget-usd": "1"})
-        assert running.sql("SELECT * FROM attempt WHERE tier = 'medium'") == []
-        for _ in range(100):
+        assert {ask(running, {"x-gearbox-budget-usd": "1"}).headers["x-gearbox-attempts"] for _ in range(20)} == {
+            "medium:unjudged"
+        }
+        for _ in range(20):
             ask(running)
-        found = running.sql("SELECT why FROM attempt WHERE tier = 'medium' AND purpose = 'generate'")
+        found = running.sql("SELECT why FROM attempt WHERE tier = 'small' AND position = 1")
     assert found
     assert all("second opinion" in row["why"] for row in found)
 
