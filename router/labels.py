@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from router.domain import Attempt, Deliver, Run
 
+#: A correctness from here on counts as right.
+RIGHT = 0.5
 #: How far a label's source is trusted, where one model has several labels: what somebody saw before what is assumed.
 _TRUST = (LabelSource.FEEDBACK, LabelSource.AUDIT, LabelSource.JUDGE, LabelSource.AGREEMENT, LabelSource.ASSUMED)
 

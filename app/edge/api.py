@@ -16,13 +16,12 @@ from app.edge.routes_dry import dry_run
 from app.observe.truth import count_truth
 from router import __version__
 from router.errors import GearboxError, NotFound
+from router.labels import RIGHT
 
 if TYPE_CHECKING:
     from app.services import Services
 
 router = APIRouter()
-#: Feedback below this says that the answer was wrong.
-WRONG_BELOW = 0.5
 PRODUCT = {"product": "gearbox", "version": __version__}
 
 
@@ -93,7 +92,7 @@ async def give_feedback(http: Request) -> Response:
     if given.queued:  # the store is away: it is kept, and learnt once it is back
         return json_response(202, {**told, "labels": [], "queued": True})
     await services.engine.relearn(request_id, given.labels, given.team)
-    if score < WRONG_BELOW:
+    if score < RIGHT:
         services.engine.found_wrong(request_id)
     await count_truth(services, request_id, caller, score)
     labels = [

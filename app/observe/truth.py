@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.reports.judging import RIGHT
+from router.labels import RIGHT
 
 if TYPE_CHECKING:
     from app.services import Services

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from router.domain import Caller, Purpose
+from router.domain import Caller, LabelSource, Purpose
 from router.errors import StoreUnavailable
 from router.ports import Feedback, StoredQuestion, StoredTurn
 from storage.history import clean
@@ -167,7 +167,7 @@ class MemoryHistory:
         found = [rows for rows in self._rows.values() if _is_turn(rows.inference, since)]
         found.sort(key=lambda rows: (rows.inference["created_at"], rows.id))
         last = {(rows.inference["key_id"], rows.inference["session"]): rows for rows in found}
-        return tuple(turn_of({**rows.inference, "verdict": _served_verdict(rows)}) for rows in last.values())
+        return tuple(self._turn(rows) for rows in last.values())
 
     async def turn(self, key_id: str, session: str | None, calls: Sequence[str], since: float) -> StoredTurn | None:
         """The last answered turn since then of this key's session, or that made any of these tool calls."""
@@ -180,7 +180,7 @@ class MemoryHistory:
             and each["created_at"].timestamp() >= since
         ]
         last = max(found, key=lambda rows: rows.inference["created_at"], default=None)
-        return None if last is None else turn_of({**last.inference, "verdict": _served_verdict(last)})
+        return None if last is None else self._turn(last)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable once closed."""
@@ -222,6 +222,10 @@ class MemoryHistory:
     def _past(self, rows: Rows) -> tuple[str, Past]:
         labels = by_model(self._labels[rows.id])
         return rows.inference["team"], past(rows.inference, rows.attempts, labels)
+
+    def _turn(self, rows: Rows) -> StoredTurn:
+        said = [row["correct"] for row in self._labels[rows.id] if row["source"] == LabelSource.FEEDBACK.value]
+        return turn_of({**rows.inference, "verdict": _served_verdict(rows), "feedback": said[-1] if said else None})
 
     def _numbered(self, row: Row) -> Row:
         return {"id": next(self._label_ids), **row}

@@ -16,6 +16,7 @@ import numpy as np
 
 from router.conversations import made_calls
 from router.domain import LabelSource, Verdict
+from router.labels import RIGHT
 from router.ports import StoredTurn
 from storage.history import clean
 from storage.history.call_rows import attempt_rows, late_rows
@@ -154,7 +155,7 @@ def feedback_row(served: Mapping[str, Any], correct: float, by: str, note: str, 
 
 
 def turn_of(row: Mapping[str, Any]) -> StoredTurn:
-    """An answered inference row with `verdict`, its served rung's -> the conversation's turn."""
+    """An answered inference row with `verdict`, its served rung's, and `feedback` (0..1, None) -> its turn."""
     return StoredTurn(
         id=row["id"],
         key_id=row["key_id"],
@@ -171,7 +172,8 @@ def turn_of(row: Mapping[str, Any]) -> StoredTurn:
 def _told_wrong(row: Mapping[str, Any]) -> bool:
     """Whether the served answer was found to be wrong, before or after it was served."""
     late = row["evidence"].get("late") or {}
-    return Verdict.INVALID.value in {row["verdict"], late.get("verdict")}
+    disliked = row["feedback"] is not None and row["feedback"] < RIGHT
+    return disliked or Verdict.INVALID.value in {row["verdict"], late.get("verdict")}
 
 
 def bare_id(id: str) -> str:  # noqa: A002 - the row's id

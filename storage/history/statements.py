@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from router.domain import Purpose
+from router.domain import LabelSource, Purpose
 from storage.history import clean
 from storage.history.rows import bare_id
 from storage.schema import attempt, inference, label, tag, turn
@@ -175,7 +175,7 @@ def turn_named(key_id: str, names: Sequence[str], since: datetime) -> Select[Any
 
 
 def _turns() -> Select[Any]:
-    """Turns, each with the verdict of the answer that was served."""
+    """Turns, each with the verdict of the answer that was served, and what was last said of it."""
     verdict = (
         select(attempt.c.verdict)
         .where(
@@ -184,6 +184,13 @@ def _turns() -> Select[Any]:
             attempt.c.purpose == Purpose.GENERATE.value,
         )
         .order_by(attempt.c.position.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    feedback = (
+        select(label.c.correct)
+        .where(label.c.inference_id == inference.c.id, label.c.source == LabelSource.FEEDBACK.value)
+        .order_by(label.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
@@ -197,4 +204,5 @@ def _turns() -> Select[Any]:
         "completion_tokens",
         "evidence",
     )
-    return select(*(inference.c[name] for name in (*columns, "created_at", "latency_s")), verdict.label("verdict"))
+    told = (inference.c[name] for name in (*columns, "created_at", "latency_s"))
+    return select(*told, verdict.label("verdict"), feedback.label("feedback"))

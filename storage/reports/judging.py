@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, or_, select
 
 from router.domain import LabelSource, Purpose, Verdict
+from router.labels import RIGHT
 from storage.schema import attempt, inference, label
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from storage.reports.buckets import Span
 
-#: A correctness from here on counts as right.
-RIGHT = 0.5
 _TRUTH = {LabelSource.FEEDBACK.value: 2, LabelSource.AUDIT.value: 1}
 
 

@@ -127,6 +127,16 @@ def test_a_conversation_stays_on_its_tier_whichever_server_gets_the_next_turn(pa
     assert ask(other, headers={"x-gearbox-session": "chat-2"}).headers["x-gearbox-start-tier"] == "small"
 
 
+def test_feedback_that_says_wrong_sets_a_conversation_free_on_every_server(pair):
+    one, other = pair()
+    session = {"x-gearbox-session": "chat-1"}
+    first = ask(one, headers=session, question=HARD)
+    said = httpx.post(f"{one.url}/v1/feedback", json={"id": first.headers["x-request-id"], "valid": False})
+    assert said.status_code == 200
+    turn = ask(other, headers=session)
+    assert "found to be wrong" in other.calls(turn.headers["x-request-id"])[0]["why"]
+
+
 def test_a_tools_result_that_reaches_the_other_server_goes_where_the_tool_was_called(pair):
     one, other = pair()
     tools = {"tools": [WEATHER], "tool_choice": "required"}

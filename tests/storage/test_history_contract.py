@@ -403,6 +403,15 @@ async def test_a_turn_that_was_found_wrong_is_remembered_as_such(history):
     assert [turn.rejected for turn in await history.turns(NOW - 1)] == [True, True]
 
 
+async def test_a_turn_that_its_feedback_calls_wrong_is_remembered_as_such_until_somebody_says_otherwise(history):
+    await history.record(build_outcome("r-1"))
+    for score, rejected in ((0.2, True), (0.5, False), (0.0, True)):
+        await history.feedback("r-1", Caller(admin=True), score, "", "")
+        (told,) = await history.turns(NOW - 1)
+        assert await history.turn("key-1", "chat-9", (), NOW - 1) == told
+        assert told.rejected is rejected
+
+
 def calling(request_id, *calls, at=NOW, **more):
     """An outcome whose answer calls tools."""
     made = build_outcome(request_id, at=at, **more)
