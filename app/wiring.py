@@ -100,7 +100,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         reports=Reports(sql.engine, second_best(ladder.tiers)),
         starter=starter,
         keys=money.keys,
-        admin=KeyDesk(money.directory, money.bank, money.keys.refresh),
+        admin=KeyDesk(money.directory, money.bank, money.keys.refresh, money.keys.static_ids),
         names=_names(plan),
         ladder=ladder.tiers,
         metrics=metrics,

@@ -116,6 +116,11 @@ class KeyRing:
         return ring
 
     @property
+    def static_ids(self) -> frozenset[str]:
+        """The ids of the keys of the configuration."""
+        return frozenset(known.caller.key_id for known in self._static)
+
+    @property
     def open_to_anyone(self) -> bool:
         """Whether anybody may call."""
         return not self._static and self._master is None and not self._any_virtual

@@ -21,7 +21,7 @@ from router.keys import KeyRecord, digest, new_key, new_key_id, shown
 from router.pricing import nanousd_to_usd, usd_to_nanousd
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from router.budgets import Standing
     from router.ports import Bank, Directory
@@ -60,12 +60,20 @@ class KeyDesk:
         directory: where they are.
         bank: how budgets stand.
         changed: called after each change, so that this process knows it at once.
+        static_ids: of the keys of the configuration; they may have budgets here, too.
     """
 
-    def __init__(self, directory: Directory, bank: Bank, changed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        bank: Bank,
+        changed: Callable[[], Awaitable[None]],
+        static_ids: Collection[str] = (),
+    ) -> None:
         self._directory = directory
         self._bank = bank
         self._changed = changed
+        self._static_ids = frozenset(static_ids)
 
     async def create(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A new key; its secret stands in the answer, this once.
@@ -77,7 +85,7 @@ class KeyDesk:
         secret, now = new_key(), datetime.now(UTC)
         record = _specified(KeyRecord(new_key_id(), shown(secret), spec.team, now), spec, spec.model_fields_set, now)
         # The budgets first: a key that exists without them could spend without limit for a moment.
-        await self._set_budgets(record.id, spec.budgets)
+        await self._set_budgets(_key_terms(record.id, spec))
         await self._directory.create(record, digest(secret))
         await self._changed()
         return {**await self.show(record.id), "key": secret}
@@ -87,9 +95,10 @@ class KeyDesk:
         spec = _read(KeySpec, given)
         record = await self._known(key_id)
         changed = _specified(record, spec, spec.model_fields_set, datetime.now(UTC))
+        terms = _key_terms(key_id, spec)
         if not await self._directory.change(changed):
             raise _revoked(key_id)
-        await self._set_budgets(key_id, spec.budgets)
+        await self._set_budgets(terms)
         await self._changed()
         return await self.show(key_id)
 
@@ -130,6 +139,8 @@ class KeyDesk:
         if spec.key is not None and spec.team is not None:
             raise RequestError("a budget is a key's, a team's or (with neither) everybody's", param="key")
         if spec.key is not None:
+            if spec.key not in self._static_ids:
+                await self._known(spec.key)  # one of a mistyped key would bound nobody
             terms = _terms(Scope.KEY, spec.key, spec)
         else:
             terms = _terms(Scope.GLOBAL if spec.team is None else Scope.TEAM, spec.team or "", spec)
@@ -150,9 +161,9 @@ class KeyDesk:
             raise NotFound(f"there is no key with the id {key_id[:80]!r}", param="id")
         return record
 
-    async def _set_budgets(self, key_id: str, budgets: Sequence[BudgetConfig]) -> None:
-        for each in budgets:
-            await self._directory.budgets.put(_terms(Scope.KEY, key_id, each))
+    async def _set_budgets(self, terms: Sequence[BudgetTerms]) -> None:
+        for each in terms:
+            await self._directory.budgets.put(each)
 
     async def _standings(self, terms: Sequence[BudgetTerms]) -> list[dict[str, Any]]:
         return [_standing_json(each) for each in await self._bank.standings([each.id for each in terms])]
@@ -183,6 +194,11 @@ def _specified(record: KeyRecord, spec: KeySpec, given: set[str], now: datetime)
     if "expires_in_s" in given:
         values["expires_at"] = None if spec.expires_in_s is None else now + timedelta(seconds=spec.expires_in_s)
     return replace(record, **values)
+
+
+def _key_terms(key_id: str, spec: KeySpec) -> list[BudgetTerms]:
+    """All of a key's budgets, checked before anything is written: what is wrong with one changes nothing."""
+    return [_terms(Scope.KEY, key_id, each) for each in spec.budgets]
 
 
 def _terms(scope: Scope, owner: str, each: BudgetConfig) -> BudgetTerms:

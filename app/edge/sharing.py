@@ -13,6 +13,7 @@ from app.edge.claims import Claims
 from app.edge.deserted import LEFT_KEPT_S, Deserted
 from app.edge.joining import idempotency_key
 from cascade.quotes import Size
+from router.domain import CostSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -146,8 +147,13 @@ class SharedRuns:
 
 
 def _used(outcome: Outcome | None, expected: int) -> int:
-    """Tokens that a finished request used, judges included; what was expected, where nobody knows."""
+    """Tokens that a finished request used, judges included; no less than expected where nobody knows.
+
+    Of a call that was cut nobody does: it is paid at its worst case, too.
+    """
     if outcome is None:
         return expected
     usages = [call.usage for call in outcome.calls if call.usage is not None]
-    return sum(usage.prompt_tokens + usage.completion_tokens for usage in usages)
+    used = sum(usage.prompt_tokens + usage.completion_tokens for usage in usages)
+    cut = any(call.cost_source is CostSource.RESERVATION for call in outcome.calls)
+    return max(used, expected) if cut else used

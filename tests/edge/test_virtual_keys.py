@@ -152,6 +152,24 @@ def test_what_is_wrong_with_a_new_key_is_named(admin, spec, param):
     assert (reply.status_code, error_of(reply)["param"]) == (400, param)
 
 
+def test_a_wrong_budget_among_right_words_changes_nothing(gearbox, admin):
+    key = made(admin, name="before")
+    wrong = {"name": "after", "budgets": [{"per": "day", "usd": 1}, {"per": "week"}]}
+    replies = admin.patch(f"/v1/admin/keys/{key['id']}", json=wrong), admin.post("/v1/admin/keys", json=wrong)
+    assert [(reply.status_code, error_of(reply)["param"]) for reply in replies] == [(400, "budgets")] * 2
+    assert [row["name"] for row in gearbox.sql("SELECT name FROM api_key")] == ["before"]
+    assert gearbox.sql("SELECT * FROM budget") == []
+
+
+def test_a_budget_is_set_for_a_key_that_there_is(serve):
+    gearbox = serve(master_key=MASTER, keys=[{"key": "static", "id": "fixed"}])
+    with client_of(gearbox, MASTER) as admin:
+        known = made(admin)["id"]
+        asked = [{"key": key, "per": "day", "usd": 1} for key in (known, "fixed", "key-mistyped")]
+        statuses = [admin.put("/v1/admin/budgets", json=each).status_code for each in asked]
+    assert statuses == [200, 200, 404]
+
+
 def test_a_spent_budget_is_insufficient_quota_and_openais_client_does_not_retry(gearbox, admin):
     key = made(admin, budgets=[{"per": "day", "usd": 0.0022, "soft_usd": 0.000001}])
     with client_of(gearbox, key["key"]) as client:
