@@ -24,7 +24,7 @@ from router.domain import (
     Stop,
     Verdict,
 )
-from router.pricing import usage_from_body
+from router.pricing import Usage, usage_from_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,25 +39,13 @@ HIT, JOINED = "hit", "joined"
 def pack(outcome: Outcome) -> bytes | None:
     """The outcome as bytes; None where no answer was served, for a failure is not kept."""
     served = outcome.served
-    if served is None or served.answer is None or outcome.error is not None:
+    if outcome.error is not None:
         return None
-    return orjson.dumps(
-        {
-            "format": FORMAT,
-            "id": outcome.request.id,
-            "policy": outcome.request.policy,
-            "attempts": [_attempt(each) for each in outcome.run.attempts],
-            "served": outcome.delivered.attempt,
-            "why": outcome.delivered.why,
-            "stopped": outcome.delivered.stopped,
-            "body": served.answer.body,
-            "chunks": served.answer.chunks,
-            "cost_nanousd": outcome.cost_nanousd,
-            "baseline_nanousd": outcome.baseline_nanousd,
-            "latency_s": outcome.latency_s,
-            "overhead_s": outcome.overhead_s,
-        }
-    )
+    if outcome.embeddings is not None:
+        return orjson.dumps({**_about(outcome), **_embedded(outcome)})
+    if served is None or served.answer is None:
+        return None
+    return orjson.dumps({**_about(outcome), "body": served.answer.body, "chunks": served.answer.chunks})
 
 
 def joined(kept: bytes, request: Request, ladder: Sequence[Tier]) -> Outcome | None:
@@ -66,10 +54,18 @@ def joined(kept: bytes, request: Request, ladder: Sequence[Tier]) -> Outcome | N
     if told.get("format") != FORMAT:
         return None
     attempts = tuple(_attempt_of(each) for each in told["attempts"])
+    if "embeddings" in told:
+        calls = (_embedding_call(told),)
+        return replace(_outcome(told, request, ladder, ()), extra_calls=calls, embeddings=told["embeddings"])
     served = replace(attempts[told["served"]], answer=Answer(told["body"], tuple(told["chunks"])))
     # All of the cost stands on one call: the sum is what is told, and the rows are in the store already.
     served = replace(served, calls=(_call(served, told["body"], told["cost_nanousd"]),))
-    attempts = (*attempts[: told["served"]], served, *attempts[told["served"] + 1 :])
+    return _outcome(told, request, ladder, (*attempts[: told["served"]], served, *attempts[told["served"] + 1 :]))
+
+
+def _outcome(
+    told: Mapping[str, Any], request: Request, ladder: Sequence[Tier], attempts: tuple[Attempt, ...]
+) -> Outcome:
     stopped = None if told["stopped"] is None else Stop(told["stopped"])
     return Outcome(
         request=replace(request, id=told["id"], policy=told["policy"]),
@@ -105,6 +101,43 @@ def hit(kept: bytes, request: Request, ladder: Sequence[Tier], latency_s: float)
         latency_s=latency_s,
         overhead_s=latency_s,
         cache=HIT,
+    )
+
+
+def _about(outcome: Outcome) -> dict[str, Any]:
+    """What is kept of every outcome."""
+    return {
+        "format": FORMAT,
+        "id": outcome.request.id,
+        "policy": outcome.request.policy,
+        "attempts": [_attempt(each) for each in outcome.run.attempts],
+        "served": outcome.delivered.attempt,
+        "why": outcome.delivered.why,
+        "stopped": outcome.delivered.stopped,
+        "cost_nanousd": outcome.cost_nanousd,
+        "baseline_nanousd": outcome.baseline_nanousd,
+        "latency_s": outcome.latency_s,
+        "overhead_s": outcome.overhead_s,
+    }
+
+
+def _embedded(outcome: Outcome) -> dict[str, Any]:
+    call = outcome.calls[0]
+    told = {"embeddings": outcome.embeddings, "tier": call.tier, "deployment": call.deployment, "model": call.model}
+    return {**told, "prompt_tokens": call.usage.prompt_tokens if call.usage else 0}
+
+
+def _embedding_call(told: Mapping[str, Any]) -> Call:
+    return Call(
+        Purpose.EMBED,
+        told["tier"],
+        told["deployment"],
+        told["model"],
+        None,
+        Usage(told["prompt_tokens"], 0),
+        told["cost_nanousd"],
+        CostSource.UNPRICED if told["cost_nanousd"] is None else CostSource.USAGE,
+        0.0,
     )
 
 

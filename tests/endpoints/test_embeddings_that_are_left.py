@@ -104,6 +104,22 @@ def test_an_idempotency_key_pays_once(serve, vendor):
     assert len(vendor.requests) == 2
 
 
+def test_an_idempotency_key_pays_once_after_the_answer_and_on_another_server_too(serve, vendor):
+    headers = {"idempotency-key": "k1"}
+    with serve() as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
+        first, again = (client.post("/v1/embeddings", json=BODY, headers=headers) for _ in range(2))
+    with serve() as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
+        elsewhere = client.post("/v1/embeddings", json=BODY, headers=headers)
+        other = client.post("/v1/embeddings", json={**BODY, "input": "two"}, headers=headers)
+    assert len(vendor.requests) == 1
+    assert [reply.headers["x-gearbox-cache"] for reply in (first, again, elsewhere)] == ["miss", "joined", "joined"]
+    for reply in (again, elsewhere):
+        assert reply.headers["x-request-id"] == first.headers["x-request-id"]
+        assert reply.headers["x-gearbox-cost-usd"] == first.headers["x-gearbox-cost-usd"]
+        assert (reply.json()["data"], reply.json()["usage"]) == (first.json()["data"], first.json()["usage"])
+    assert other.json()["error"]["code"] == "idempotency_key_reused"
+
+
 def test_a_keys_rate_limit_counts_embeddings(serve, vendor):
     keys = [{"key": "sk-client", "limits": {"requests_per_minute": 1}}]
     with serve(keys=keys) as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
