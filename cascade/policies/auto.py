@@ -31,7 +31,7 @@ from cascade.policies.policy import (
     why_stuck,
 )
 from cascade.stickiness import Start, stickiness
-from router.domain import Ask, Deliver, Judge, Judging, Stop, Verdict
+from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,8 +179,20 @@ class _Thought:
     def _serve(self, tier: Tier, options: Sequence[Option]) -> Deliver:
         attempts = self._run.attempts
         place = next(place for place, each in enumerate(attempts) if each.tier == tier.name and each.answer is not None)
-        stopped = Stop.BUDGET if attempts[place].cut_by_cap else None if len(options) > 1 else why_stuck(self._run)
+        stopped = None if len(options) > 1 else why_stuck(self._run)
+        if attempts[place].cut_by_cap or self._held_back():
+            stopped = Stop.BUDGET
+        elif stopped is Stop.BUDGET:  # a tier that the cap does not pay, and that nobody would have asked
+            stopped = None
         return Deliver(place, self._words(options).serve(), stopped)
+
+    def _held_back(self) -> bool:
+        """Whether more would have been paid for without the client's cap."""
+        budget = self._run.budget
+        if budget.cap_nanousd is None:
+            return False
+        free = Reading(self._set, replace(self._run, budget=Budget(spent_nanousd=budget.spent_nanousd))).now
+        return self._planner.options(free, horizon_of(free))[0].move is not Move.SERVE
 
     # --- second opinions
 

@@ -11,7 +11,7 @@ from client_folders import EXAMPLES, node_modules, python
 
 #: Example -> what its output must tell, and how many requests it makes.
 PYTHON = {
-    "with_openai.py": (["plain: ", "answered by small for 0.0", "streamed: ", "typed: Sum(answer=", "async: ['"], 8),
+    "with_openai.py": (["plain: ", "answered by medium for 0.0", "streamed: ", "typed: Sum(answer=", "async: ['"], 8),
     "with_langchain.py": (
         [
             "plain: ",
@@ -29,7 +29,7 @@ PYTHON = {
     "with_instructor.py": (["TOOLS: Sum(answer=", "JSON_SCHEMA: Sum(answer="], 2),
     "with_litellm.py": (["plain: ", "streamed: "], 2),
 }
-NODE = ["plain: ", "answered by small for 0.0", "streamed: ", "tools: According to the tool: 7 degrees in Paris"]
+NODE = ["plain: ", "answered by medium for 0.0", "streamed: ", "tools: According to the tool: 7 degrees in Paris"]
 #: The first run installs the clients; later ones find them in the user's cache.
 pytestmark = pytest.mark.timeout(1000)
 

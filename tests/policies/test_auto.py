@@ -219,6 +219,18 @@ ENDS = {
         0,
         Stop.BUDGET,
     ),
+    "a doubtful answer, and the cap pays nobody above": (
+        [said("small", "4")],
+        {"budget": budget(1, judge=5, medium=5, large=9)},
+        0,
+        Stop.BUDGET,
+    ),
+    "two that agree, and the cap pays nobody above": (
+        [said("small", "4"), said("medium", "4")],
+        {"budget": budget(1, judge=5, large=9)},
+        1,
+        None,
+    ),
     "nothing could be asked": ([], {"budget": budget(1, small=2, medium=3, large=4)}, None, Stop.BUDGET),
     "stopped before it began": ([], {"stop": Stop.CLIENT}, None, Stop.CLIENT),
 }
