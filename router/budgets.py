@@ -77,6 +77,13 @@ class Standing:
         return None if unspent is None else unspent - self.reserved_nanousd
 
 
+def removed(budget: str) -> Standing:
+    """How a budget stands that is no more, by its id: nothing bounds what was lent of it."""
+    scope, _, rest = budget.partition(":")
+    owner, _, period = rest.rpartition(":")
+    return Standing(BudgetTerms(Scope(scope), owner, Period(period), None), 0, 0, None)
+
+
 def window(period: Period, now: datetime) -> tuple[datetime, datetime | None]:
     """The window around `now` (aware): its start, and its end, which belongs to the next one."""
     day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

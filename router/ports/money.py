@@ -78,7 +78,8 @@ class Bank(Protocol):
     async def settle(self, worker: str, settlements: Sequence[Settlement]) -> Mapping[str, Standing]:
         """Book these; how the budgets stand then. One that is missing in the answer holds nothing of the worker's.
 
-        That is so where a budget was deleted, or where the worker was taken for dead and all of it counted as spent.
+        That is so where the worker was taken for dead and all of it counted as spent. What was lent of a budget that is
+        removed stays lent, and counts as reserved if it is set again.
         """
 
     async def renew(self, worker: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from router.budgets import BudgetTerms, Standing, window
+from router.budgets import BudgetTerms, Standing, removed, window
 from router.errors import Refused
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class MemoryBank:
         """Add a budget, or change its limits."""
         known = self._budgets.get(terms.id)
         if known is None:
-            known = Standing(terms, 0, 0, window(terms.period, self._now())[1])
+            lent = sum(held.amount_nanousd for (_, budget), held in self._held.items() if budget == terms.id)
+            known = Standing(terms, 0, lent, window(terms.period, self._now())[1])
         self._budgets[terms.id] = replace(known, terms=terms)
 
     def remove(self, budget: str) -> None:
-        """Forget a budget and all that is reserved in it."""
+        """Forget a budget and what was spent of it."""
         self._budgets.pop(budget, None)
-        self._held = {place: held for place, held in self._held.items() if place[1] != budget}
 
     async def lend(self, worker: str, amounts: Mapping[str, int]) -> Mapping[str, Standing]:
         """See `Bank`."""
@@ -81,7 +81,8 @@ class MemoryBank:
         """See `Bank`."""
         for each in settlements:
             self._settle(worker, each)
-        return {each.budget: self._budgets[each.budget] for each in settlements if (worker, each.budget) in self._held}
+        held = [each.budget for each in settlements if (worker, each.budget) in self._held]
+        return {budget: self._budgets.get(budget) or removed(budget) for budget in held}
 
     async def renew(self, worker: str) -> None:
         """See `Bank`."""
@@ -94,7 +95,6 @@ class MemoryBank:
         dead = [place for place, held in self._held.items() if held.expires_at <= self._now()]
         for place in dead:
             held = self._held.pop(place)
-            self._current(place[1])
             self._change(place[1], held.amount_nanousd, -held.amount_nanousd)
         return len(dead)
 
@@ -109,13 +109,14 @@ class MemoryBank:
         held = self._held.get((worker, each.budget))
         if held is None or held.seq >= each.seq:
             return
-        self._current(each.budget)
         kept = kept_nanousd(held.amount_nanousd, each)
         self._change(each.budget, each.spent_nanousd, kept - held.amount_nanousd)
         held.amount_nanousd, held.seq = kept, each.seq
 
     def _change(self, budget: str, spent_nanousd: int, reserved_nanousd: int) -> None:
-        known = self._budgets[budget]
+        if budget not in self._budgets:
+            return
+        known = self._current(budget)
         self._budgets[budget] = replace(
             known,
             spent_nanousd=known.spent_nanousd + spent_nanousd,

@@ -15,6 +15,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from router.budgets import removed
 from router.errors import Forfeited, Refused
 from storage.money.bank_memory import LEASE_TTL_S
 from storage.money.bank_sql import POOL
@@ -228,14 +229,17 @@ class RedisBank:
         spent = {each.budget: min(each.spent_nanousd, held[each.budget]) for each in new if each.spent_nanousd}
         beyond = {each.budget: max(each.spent_nanousd - held[each.budget], 0) for each in new}
         if spent:
-            self._seen.update(await self._inner.charge(self._pool, spent, {}, beyond))
+            booked = await self._inner.charge(self._pool, spent, {}, beyond)
+            self._seen.update(booked)
+            for gone in spent.keys() - booked.keys():
+                self._seen.pop(gone, None)
         self._charged.update({(worker, each.budget): each.seq for each in new})
         arguments: list[str | int | float | bytes] = [self._generation]
         for each in settlements:
             arguments += [each.budget, each.seq, each.spent_nanousd, each.keep_nanousd]
         keys = self._keys("generation", "free", f"held:{worker}", f"numbers:{worker}")
         known = _pairs(await self._link.run(_TELL, keys, arguments))
-        return {budget: _with_pool(self._seen[budget], free) for budget, free in known if budget in self._seen}
+        return {budget: _with_pool(self._seen.get(budget) or removed(budget), free) for budget, free in known}
 
     async def renew(self, worker: str) -> None:
         """See `Bank`; whoever lives keeps the pool alive too."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, delete, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from router.budgets import BudgetTerms, Period, Scope, Standing, window
+from router.budgets import BudgetTerms, Period, Scope, Standing, removed, window
 from router.errors import Refused, StoreUnavailable
 from storage.clock import database_time
 from storage.engine import writing
@@ -89,8 +89,9 @@ class SqlBank:
                 held = await _held(connection, worker, by_budget)
                 for budget in sorted(held):
                     if held[budget]["seq"] < by_budget[budget].seq:
-                        known[budget] = await _book(connection, worker, by_budget[budget], held, known[budget])
-                return {budget: known[budget] for budget in held}
+                        booked = await _book(connection, worker, by_budget[budget], held)
+                        known.update({} if booked is None else {budget: booked})
+                return {budget: known.get(budget) or removed(budget) for budget in held}
 
     async def charge(
         self, worker: str, spent: Mapping[str, int], released: Mapping[str, int], beyond: Mapping[str, int]
@@ -112,14 +113,15 @@ class SqlBank:
             async with writing(self.engine).begin() as connection:
                 known = await self._locked(connection, wanted)
                 held = await _held(connection, worker, wanted)
-                for budget in known:
+                for budget in sorted(known.keys() | held.keys()):
                     before = held[budget]["amount_nanousd"] if budget in held else 0
                     booked = min(spent.get(budget, 0), before)
                     left = max(before - booked - released.get(budget, 0), 0)
                     mine = (reservations.c.worker == worker) & (reservations.c.budget_id == budget)
                     await connection.execute(update(reservations).where(mine).values(amount_nanousd=left))
-                    row = await connection.execute(_moved(budget, booked + beyond.get(budget, 0), left - before))
-                    known[budget] = _standing(row.mappings().one())
+                    moved = _moved(budget, booked + beyond.get(budget, 0), left - before)
+                    row = (await connection.execute(moved)).mappings().one_or_none()
+                    known.update({} if row is None else {budget: _standing(row)})
         return known
 
     async def renew(self, worker: str) -> None:
@@ -276,15 +278,14 @@ def _moved(budget: str, spent_nanousd: int, reserved_nanousd: int) -> Any:
     return update(budgets).where(budgets.c.id == budget).values(values).returning(*budgets.c)
 
 
-async def _book(
-    connection: AsyncConnection, worker: str, each: Settlement, held: Mapping[str, Any], known: Standing
-) -> Standing:
+async def _book(connection: AsyncConnection, worker: str, each: Settlement, held: Mapping[str, Any]) -> Standing | None:
+    """How the budget stands then; None where it was removed."""
     before = held[each.budget]["amount_nanousd"]
     kept = kept_nanousd(before, each)
     mine = (reservations.c.worker == worker) & (reservations.c.budget_id == each.budget)
     await connection.execute(update(reservations).where(mine).values(amount_nanousd=kept, seq=each.seq))
     row = (await connection.execute(_moved(each.budget, each.spent_nanousd, kept - before))).mappings().one_or_none()
-    return known if row is None else _standing(row)
+    return None if row is None else _standing(row)
 
 
 async def _held(connection: AsyncConnection, worker: str, wanted: Collection[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.budgets import Scope, window
@@ -55,7 +55,7 @@ class SqlBudgets:
                 await bump(connection)
 
     async def remove(self, budget: str) -> bool:
-        """Forget a budget and what is reserved in it; False where there is none.
+        """Forget a budget and what was spent of it; False where there is none. What is lent stays so (`Bank.settle`).
 
         Raises:
             RequestError: it stands in gearbox.yaml.
@@ -64,7 +64,6 @@ class SqlBudgets:
             async with writing(self._engine).begin() as connection:
                 await _refuse_configured(connection, budget)
                 gone = await connection.execute(delete(budgets).where(budgets.c.id == clean.text(budget)))
-                await connection.execute(delete(reservations).where(reservations.c.budget_id == clean.text(budget)))
                 await bump(connection)
         return gone.rowcount > 0
 
@@ -83,7 +82,6 @@ class SqlBudgets:
                         await self._put(connection, terms, configured=True)
                 if gone:
                     await connection.execute(delete(budgets).where(budgets.c.id.in_(gone)))
-                    await connection.execute(delete(reservations).where(reservations.c.budget_id.in_(gone)))
 
     async def of(self, key_id: str, team: str) -> Sequence[BudgetTerms]:
         """Every budget that bounds this caller, by id."""
@@ -119,13 +117,20 @@ class SqlBudgets:
             "owner": clean.text(terms.owner),
             "period": terms.period.value,
             "spent_nanousd": 0,
-            "reserved_nanousd": 0,
+            "reserved_nanousd": await _still_lent(connection, clean.text(terms.id)),
             "window_start": start,
             "window_end": end,
         }
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(budgets).values({**new, **limits})
         await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=limits))
+
+
+async def _still_lent(connection: AsyncConnection, budget: str) -> int:
+    """What workers hold of a budget of this name that was removed; locked, so that none settles it meanwhile."""
+    lent = select(reservations.c.amount_nanousd).where(reservations.c.budget_id == budget).with_for_update()
+    standing = exists().where(budgets.c.id == budget)
+    return sum((await connection.execute(lent.where(~standing))).scalars())
 
 
 def configured_elsewhere(budget: str) -> RequestError:

@@ -189,11 +189,11 @@ class LeasedLedger:
     async def _lend_to(self, tills: Sequence[Till], short: Mapping[str, int], more: Mapping[str, int]) -> None:
         """Put what is missing into the tills, and a little more where there is plenty."""
         try:
-            self._put(tills, more, await self._lend(more))
+            self._put(tills, short, more, await self._lend(more))
         except Refused:
             if more == short:
                 raise
-            self._put(tills, short, await self._lend(short))
+            self._put(tills, short, short, await self._lend(short))
 
     async def _lend(self, amounts: Mapping[str, int]) -> Mapping[str, Standing]:
         return await self._patiently(self._bank.lend(self._worker, amounts))
@@ -213,13 +213,15 @@ class LeasedLedger:
             self._away_until = self._clock() + self._settings.away_s
             raise _away(error.message) from error
 
-    def _put(self, tills: Sequence[Till], amounts: Mapping[str, int], lent: Mapping[str, Standing]) -> None:
+    def _put(
+        self, tills: Sequence[Till], short: Mapping[str, int], asked: Mapping[str, int], lent: Mapping[str, Standing]
+    ) -> None:
         for till in tills:
             if till.budget in lent:
-                till.borrowed(amounts[till.budget], lent[till.budget])
-            elif till.budget in amounts:
-                # The budget was deleted a moment ago: it bounds nothing any more.
-                till.held_nanousd += amounts[till.budget]
+                till.borrowed(asked[till.budget], lent[till.budget])
+            elif till.budget in short:
+                # The budget was removed a moment ago: it does not bound this call, and nothing is borrowed ahead of it.
+                till.held_nanousd += short[till.budget]
 
     # saying no
 

@@ -10,10 +10,19 @@ import pytest
 from router.budgets import BudgetTerms, Period, Scope
 from router.errors import Refused
 from router.ports import Settlement
+from storage.money.bank_memory import MemoryBank
+from storage.money.budgets import SqlBudgets
+from storage.money.keys_memory import MemoryBudgets
 
 KEY = BudgetTerms(Scope.KEY, "k", Period.DAY, 1_000)
 TEAM = BudgetTerms(Scope.TEAM, "t", Period.MONTH, 500, soft_nanousd=400)
 EVER = BudgetTerms(Scope.GLOBAL, "", Period.TOTAL, None)
+
+
+def budgets_of(bank, clock):
+    """What an operator changes, of the same store."""
+    inner = getattr(bank, "_inner", bank)
+    return MemoryBudgets(inner) if isinstance(inner, MemoryBank) else SqlBudgets(inner.engine, clock)
 
 
 async def standing(bank, terms):
@@ -148,6 +157,29 @@ async def test_of_many_at_once_as_many_get_through_as_the_budget_pays(bank):
 
     assert sum(await asyncio.gather(*(lend(n) for n in range(20)))) == 3
     assert await standing(bank, KEY) == (0, 900)
+
+
+async def test_a_budget_that_is_removed_and_set_again_begins_with_what_is_still_lent(bank, clock):
+    budgets = budgets_of(bank, clock)
+    await bank.lend("w", {KEY.id: 600})
+    await budgets.remove(KEY.id)
+    await budgets.put(KEY)
+    assert await standing(bank, KEY) == (0, 600)
+    with pytest.raises(Refused):
+        await bank.lend("x", {KEY.id: 401})
+    await bank.settle("w", [Settlement(KEY.id, 1, 150, 0)])
+    assert await standing(bank, KEY) == (150, 0)
+
+
+async def test_what_is_lent_of_a_removed_budget_can_be_settled_and_is_gone_when_it_is_set_again(bank, clock):
+    budgets = budgets_of(bank, clock)
+    await bank.lend("w", {KEY.id: 600, TEAM.id: 100})
+    await budgets.remove(KEY.id)
+    told = await bank.settle("w", [Settlement(KEY.id, 1, 150, 0), Settlement(TEAM.id, 2, 50, 0)])
+    assert told[KEY.id].free_nanousd is None
+    await bank.aclose()  # what lies in a pool goes back
+    await budgets.put(KEY)
+    assert (await standing(bank, KEY), await standing(bank, TEAM)) == ((0, 0), (50, 0))
 
 
 async def test_two_that_share_budgets_in_any_order_never_deadlock(bank):

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from test_bank_contract import budgets_of
 
 from router.budgets import BudgetTerms, Period, Scope
 from router.errors import QuotaSpent, RateLimited, StoreUnavailable
@@ -177,6 +178,30 @@ async def test_a_worker_that_was_taken_for_dead_goes_on_with_new_money(bank, clo
     # 300 at worst for the open call; the 50 are part of that where they were spent before the worker heard of it
     assert await settled(bank, paused, KEY) in {300, 350}
     await paused.aclose()
+
+
+async def test_a_budget_that_is_removed_and_set_again_is_not_overspent_by_what_was_borrowed_before(bank, clock):
+    budgets = budgets_of(bank, clock)
+    large = replace(TEAM, limit_nanousd=1_000_000)
+    await budgets.put(large)
+    ledger = LeasedLedger(bank, "w", QUICK)
+    for _ in range(5):
+        await spend(ledger, 100, budgets=(TEAM.id,))
+    await budgets.remove(TEAM.id)
+    await budgets.put(large)
+    paid = []
+
+    async def until_it_is_refused():
+        while True:
+            await spend(ledger, 5_000, budgets=(TEAM.id,), wait_s=5)
+            paid.append(5_000)
+
+    with pytest.raises(QuotaSpent):
+        await until_it_is_refused()
+    spent = sum(paid)
+    assert 0 < spent <= large.limit_nanousd
+    assert spent <= await settled(bank, ledger, TEAM) <= large.limit_nanousd
+    await ledger.aclose()
 
 
 async def test_a_budget_that_is_removed_bounds_nothing_any_more():
