@@ -15,7 +15,7 @@ from cascade.keep import joined, pack
 from router.ports import ClaimState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from router.domain import Outcome, Request, Tier
     from router.ports import Joins
@@ -56,19 +56,8 @@ class Claims:
     @asynccontextmanager
     async def renewed(self, key: str, owner: str) -> AsyncIterator[None]:
         """Keep a claim alive meanwhile."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(CLAIM_S / 3)
-                await self.joins.renew(key, owner, CLAIM_S)
-
-        task = asyncio.create_task(renew())
-        try:
+        async with repeated(CLAIM_S / 3, lambda: self.joins.renew(key, owner, CLAIM_S)):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def leave(self, key: str, owner: str, outcome: Outcome | None, keep_s: float) -> None:
         """Leave the answer for those who wait and those who come within `keep_s`; without one the key is free again."""
@@ -77,3 +66,21 @@ class Claims:
             await self.joins.drop(key, owner)
         else:
             await self.joins.finish(key, owner, kept, keep_s)
+
+
+@asynccontextmanager
+async def repeated(every_s: float, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Do something again and again until the block ends."""
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            await work()
+
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from app.edge.claims import Claims
+from app.edge.claims import Claims, repeated
 from app.edge.deserted import LEFT_KEPT_S, Deserted
 from app.edge.joining import idempotency_key
 from cascade.quotes import Size
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from router.domain import Outcome, Request, Tier
-    from router.ports import Joins, Limiter
+    from router.domain import Outcome, RateLimits, Request, Tier
+    from router.ports import Joins, Limiter, Permit
 
 #: How long an answer stays for its idempotency key, in seconds. Where nothing of a request is to be kept, it stays for
 #: those who may be waiting for it already.
 KEPT_S = 86_400.0
+#: Seconds between two signs of life of a request that counts among those at once.
+RENEW_S = 20.0
 
 
 class Turn(Protocol):
@@ -140,10 +142,20 @@ class SharedRuns:
         permit = await self._limiter.admit(request.caller.key_id, limits, expected)
         used = expected
         try:
-            yield
+            async with self._running(permit, limits):
+                yield
             used = _used(turn.outcome, expected)
         finally:
             await self._limiter.leave(permit, used)
+
+    @asynccontextmanager
+    async def _running(self, permit: Permit, limits: RateLimits) -> AsyncIterator[None]:
+        """Keep a request's place among those at once while it runs; one whose worker died loses it soon."""
+        if limits.concurrent_requests is None:
+            yield
+            return
+        async with repeated(RENEW_S, lambda: self._limiter.renew(permit)):
+            yield
 
 
 def _used(outcome: Outcome | None, expected: int) -> int:

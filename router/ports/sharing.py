@@ -28,6 +28,9 @@ class Limiter(Protocol):
             RateLimited: with the seconds after which it would fit.
         """
 
+    async def renew(self, permit: Permit) -> None:
+        """Say that the request still runs; to be repeated well within the time after which it counts as lost."""
+
     async def leave(self, permit: Permit, tokens: int) -> None:
         """The request is over; so many tokens it really used. It never raises."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from storage.sharing.redis_link import RedisLink
 
 #: A request that is not heard of for so long has ended with its worker.
-LOST_S = 900.0
+LOST_S = 60.0
 _MINUTE_S = 60.0
 
 
@@ -84,6 +85,11 @@ class Pace:
         for bucket, amount in taken:
             bucket.level -= amount
 
+    def renew(self, leave: Leave, now: float) -> None:
+        """A request still runs."""
+        if leave.id in self.running:
+            self.running[leave.id] = now
+
     def leave(self, leave: Leave, tokens: int, now: float) -> None:
         """A request is over; so many tokens it really used."""
         self.running.pop(leave.id, None)
@@ -110,11 +116,13 @@ class MemoryLimiter:
         self._paces.setdefault(key_id, Pace()).admit(leave, self._clock())
         return leave
 
+    async def renew(self, permit: Permit) -> None:
+        """See `Limiter`."""
+        self._paces.setdefault(permit.key_id, Pace()).renew(own(permit), self._clock())
+
     async def leave(self, permit: Permit, tokens: int) -> None:
         """See `Limiter`."""
-        if not isinstance(permit, Leave):
-            raise TypeError("this permit was given by another limiter")
-        self._paces.setdefault(permit.key_id, Pace()).leave(permit, tokens, self._clock())
+        self._paces.setdefault(permit.key_id, Pace()).leave(own(permit), tokens, self._clock())
 
 
 # keys: requests, tokens, open; arguments: now ('' = Redis's), per minute (or ''), tokens per minute, tokens,
@@ -154,6 +162,14 @@ end
 if rpm then put(KEYS[1], r - 1) end
 if tpm then put(KEYS[2], t - tokens) end
 return {}
+"""
+# keys: open; arguments: now ('' = Redis's), id, lost_s
+_RENEW = """
+local now = tonumber(ARGV[1]) or tonumber(redis.call('TIME')[1])
+if redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[2]) then
+  redis.call('EXPIRE', KEYS[1], math.ceil(tonumber(ARGV[3])))
+end
+return 1
 """
 # keys: tokens, open; arguments: id, tokens more than expected (may be negative), or '' where they are not limited
 _LEAVE = """
@@ -202,13 +218,21 @@ class RedisLimiter:
             raise too_many(kind, limit or 0, float(refused[1]))
         return leave
 
+    async def renew(self, permit: Permit) -> None:
+        """See `Limiter`."""
+        if isinstance(permit, Instead):
+            await self._instead.renew(permit.permit)
+            return
+        now = "" if self._clock is None else self._clock()
+        with suppress(StoreUnavailable):  # the next one may come in time
+            await self._link.run(_RENEW, self._keys(permit.key_id, "open"), [now, own(permit).id, LOST_S])
+
     async def leave(self, permit: Permit, tokens: int) -> None:
         """See `Limiter`."""
         if isinstance(permit, Instead):
             await self._instead.leave(permit.permit, tokens)
             return
-        if not isinstance(permit, Leave):
-            raise TypeError("this permit was given by another limiter")
+        permit = own(permit)
         more = "" if permit.limits.tokens_per_minute is None else tokens - permit.tokens
         try:
             await self._link.run(_LEAVE, self._keys(permit.key_id, "tokens", "open"), [permit.id, more])
@@ -229,6 +253,13 @@ class Instead:
     def key_id(self) -> str:
         """See `Permit`."""
         return self.permit.key_id
+
+
+def own(permit: Permit) -> Leave:
+    """A permit as these limiters give it."""
+    if not isinstance(permit, Leave):
+        raise TypeError("this permit was given by another limiter")
+    return permit
 
 
 def too_many(kind: str, limit: int, retry_after_s: float) -> RateLimited:

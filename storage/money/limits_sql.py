@@ -19,7 +19,7 @@ from router.errors import StoreUnavailable
 from storage.clock import database_time
 from storage.engine import writing
 from storage.faults import guard
-from storage.money.limits import Bucket, Instead, Leave, Pace
+from storage.money.limits import Bucket, Instead, Leave, Pace, own
 from storage.money.schema import rate as rates
 
 if TYPE_CHECKING:
@@ -62,16 +62,23 @@ class SqlLimiter:
             return Instead(await self._instead.admit(key_id, limits, tokens))
         return leave
 
+    async def renew(self, permit: Permit) -> None:
+        """See `Limiter`."""
+        if isinstance(permit, Instead):
+            await self._instead.renew(permit.permit)
+            return
+        with suppress(StoreUnavailable):  # the next one may come in time
+            async with self._locked(permit.key_id) as (pace, now):
+                pace.renew(own(permit), now)
+
     async def leave(self, permit: Permit, tokens: int) -> None:
         """See `Limiter`."""
         if isinstance(permit, Instead):
             await self._instead.leave(permit.permit, tokens)
             return
-        if not isinstance(permit, Leave):
-            raise TypeError("this permit was given by another limiter")
         with suppress(StoreUnavailable):  # it is forgotten there after `LOST_S`
             async with self._locked(permit.key_id) as (pace, now):
-                pace.leave(permit, tokens, now)
+                pace.leave(own(permit), tokens, now)
 
     @asynccontextmanager
     async def _locked(self, key_id: str) -> AsyncIterator[tuple[Pace, float]]:

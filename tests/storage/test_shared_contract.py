@@ -162,6 +162,17 @@ async def test_requests_at_once_are_counted_until_they_leave(limiter):
     await limiter.admit("k", RateLimits(concurrent_requests=2), 1)
 
 
+async def test_the_place_of_a_request_whose_worker_died_is_free_soon_and_that_of_a_long_one_is_not(limiter, clock):
+    alive, _ = [await limiter.admit("k", RateLimits(concurrent_requests=2), 1) for _ in range(2)]
+    for _ in range(3):
+        clock.now += 20
+        await limiter.renew(alive)
+    assert await admitted(limiter, RateLimits(concurrent_requests=2), 3) == 1
+    await limiter.leave(alive, 1)
+    await limiter.renew(alive)
+    assert await admitted(limiter, RateLimits(concurrent_requests=2), 3) == 1
+
+
 async def test_a_limit_that_refuses_takes_nothing_from_the_others(limiter):
     limits = RateLimits(2, None, 1)
     permit = await limiter.admit("k", limits, 1)
