@@ -19,7 +19,7 @@ from app.observe.metrics import Metrics
 from app.observe.request_log import RequestLog
 from app.services import Services
 from app.store import follow, keep_on, open_history, open_index, watch
-from app.wiring_models import open_caller, open_embedder, open_embeddings
+from app.wiring_models import open_caller, open_embedder, open_embeddings, paid_questions
 from app.wiring_money import open_money, single
 from cascade.checks.command import AT_ONCE
 from cascade.checks.examiner import Examiner
@@ -89,6 +89,7 @@ async def _services(plan: Plan, stack: AsyncExitStack, given: Embedder | None, t
         default_output_tokens=config.limits.default_max_output_tokens,
         cache=money.cache,
         optimistic_from=config.stream.optimistic_from,
+        questions=paid_questions(config.embedding, embedder),
     )
     desk = Desk(engine, config.server.linger_s, money.shared)
     stack.push_async_callback(desk.drain)

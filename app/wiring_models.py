@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
+import structlog
 from httpx_aiohttp import AiohttpTransport
 
 from cascade.caller import Caller, RetrySettings
 from cascade.deployments import Deployments
 from cascade.embeddings.local import LocalEmbeddings
+from cascade.embeddings.questions import PaidQuestions
 from cascade.embeddings.remote import RemoteEmbeddings
 from cascade.embeddings.sources import EmbeddingSources
 from cascade.simulated import SimulatedUpstream
@@ -43,6 +45,7 @@ MAX_CONNECTIONS = 1000
 
 #: The simulated tiers' address; nothing is resolved, the transport answers in process.
 SIMULATED_BASE = "http://simulated.invalid/v1"
+_log = structlog.get_logger("gearbox.start")
 
 
 def open_caller(plan: Plan, stack: AsyncExitStack, tracing: Tracing | None = None) -> Caller:
@@ -108,6 +111,16 @@ async def open_embedder(config: Config, stack: AsyncExitStack) -> Embedder:
     else:
         await local.warm()
     return local
+
+
+def paid_questions(wanted: EmbeddingConfig, embedder: Embedder) -> PaidQuestions | None:
+    """Who is paid for embedding our own questions; None = it costs nothing, or nobody knows what."""
+    if not isinstance(embedder, OpenAIEmbedder) or wanted.input_usd_per_mtok == 0:
+        return None
+    if wanted.input_usd_per_mtok is None:
+        _log.warning("embedding questions is not counted: set embedding.input_usd_per_mtok (0 = it is free)")
+        return None
+    return PaidQuestions(embedder, Price(Rates(per_mtok(wanted.input_usd_per_mtok), 0)))
 
 
 def open_embeddings(plan: Plan, embedder: Embedder, stack: AsyncExitStack) -> EmbeddingSources:

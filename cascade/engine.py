@@ -15,14 +15,17 @@ import structlog
 
 from cascade.baseline import baseline_nanousd
 from cascade.eligible import eligible
+from cascade.embeddings.questions import QuestionPayer
 from cascade.failures import failure
 from cascade.knowledge import Knowledge
 from cascade.modes import OPTIMISTIC_FROM, judging, owes_a_verdict
 from cascade.nearby import nearby
 from cascade.policies.always import ALWAYS
 from cascade.purse import Purse
-from cascade.quotes import DEFAULT_OUTPUT_TOKENS, check_boundable
-from router.domain import Afterwards, Outcome, Run, StreamMode, Verdict
+from cascade.quotes import DEFAULT_OUTPUT_TOKENS, Size, check_boundable, least_nanousd
+from cascade.runner import Ride
+from router.domain import Afterwards, Deliver, Outcome, Run, StreamMode, Verdict
+from router.errors import GearboxError
 from router.labels import by_model, labels
 from router.questions import prompt_tokens
 
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
 
     from cascade.brake import Brake
     from cascade.cached import ResponseCache
+    from cascade.embeddings.questions import PaidQuestions
     from cascade.policies.policy import Policy
     from cascade.runner import Runner
     from router.conversations import Conversations
-    from router.domain import Conversation, Label, Nearby, Request, Tier
+    from router.domain import Call, Conversation, Label, Nearby, Request, Tier
     from router.ports import History, Ledger, Listener, Observer
     from router.starter import Start, Starter
 
@@ -43,11 +47,12 @@ _log = structlog.get_logger("gearbox.engine")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request that is ready to run: its policy, its first `Run`, and the question's vector."""
+    """A request that is ready to run: its policy, its first `Run`, the question's vector, and what that cost."""
 
     policy: Policy
     run: Run
     start: Start
+    paid: tuple[Call, ...] = ()
 
 
 class Engine:
@@ -69,6 +74,7 @@ class Engine:
         default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
         cache: ResponseCache | None = None,
         optimistic_from: float = OPTIMISTIC_FROM,
+        questions: PaidQuestions | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build the engine.
@@ -87,6 +93,7 @@ class Engine:
             default_output_tokens: see `Means`.
             cache: of responses; None = off.
             optimistic_from: see `modes.judging`.
+            questions: who is paid for embedding questions; None = nobody.
             clock: seconds, monotonic.
         """
         self._ladder = tuple(ladder)
@@ -102,20 +109,22 @@ class Engine:
         self._default_output_tokens = default_output_tokens
         self._cache = cache
         self._optimistic_from = optimistic_from
+        self._questions = questions
         self._clock = clock
 
-    async def prepare(self, request: Request) -> Prepared:
-        """Everything up to the first decision; nothing is spent (a dry run stops here).
+    async def prepare(self, request: Request, paying: Purse | None = None) -> Prepared:
+        """Everything up to the first decision; without a purse nothing is spent (a dry run stops here).
 
         Raises:
             RequestError: the request cannot be served as it is, and why.
         """
         policy = self._policies(request.policy)
         rungs = eligible(self._ladder, request)
-        purse = self._purse(request)
+        purse = paying or self._purse(request)
         if purse.capped or purse.budgeted:
             check_boundable(request.body, "x-gearbox-budget-usd" if purse.capped else "this key's budget")
-        start = await self._starter.evidence(request, policy.neighbours)
+        payer = self._payer(request, rungs, paying)
+        start = await self._starter.evidence(request, policy.neighbours, None if payer is None else payer.embed)
         scope = self._starter.scope_of(request.caller.team)
         run = Run(
             ladder=rungs,
@@ -133,7 +142,7 @@ class Engine:
         )
         run = self._runner.budgeted(run, request, purse)
         when = judging(request.wishes.stream_mode, policy, run, self._optimistic_from)
-        return Prepared(policy, replace(run, judging=when), start)
+        return Prepared(policy, replace(run, judging=when), start, () if payer is None else payer.calls)
 
     async def handle(self, request: Request, listener: Listener, brake: Brake) -> Outcome:
         """Serve one request; a failure comes back inside the outcome, recorded like everything else.
@@ -147,9 +156,9 @@ class Engine:
         if found is not None:
             await self._record(found, None)
             return found
-        prepared = await self.prepare(request)
         purse = self._purse(request)
-        ride = await self._runner.run(request, prepared.policy, prepared.run, purse, brake, listener)
+        prepared = await self.prepare(request, purse)
+        ride = await self._ride(request, prepared, purse, brake, listener)
         outcome = Outcome(
             request=request,
             run=ride.run,
@@ -168,6 +177,7 @@ class Engine:
             soft_reached=purse.soft_reached,
             denied=purse.denied,
             nearby=_nearby(prepared, ride.run),
+            extra_calls=prepared.paid,
         )
         outcome = self._judged_by_rules(outcome)
         await self._record(outcome, prepared.policy)
@@ -223,6 +233,23 @@ class Engine:
         """Somebody who knows says that a served answer is wrong: its conversation need not stay where it is."""
         if self._conversations is not None:
             self._conversations.rejected(request_id)
+
+    async def _ride(self, request: Request, prepared: Prepared, purse: Purse, brake: Brake, listener: Listener) -> Ride:
+        """The run; where it could not even begin and its question was paid for, that must have its record."""
+        try:
+            return await self._runner.run(request, prepared.policy, prepared.run, purse, brake, listener)
+        except GearboxError as error:
+            if not prepared.paid:
+                raise
+            return Ride(prepared.run, Deliver(None, error.message), 0.0, error)
+
+    def _payer(self, request: Request, rungs: Sequence[Tier], purse: Purse | None) -> QuestionPayer | None:
+        """Who pays for the question's embedding; None where it costs nothing."""
+        if self._questions is None:
+            return None
+        size = Size.of(request.body)
+        needs = [need for need in (least_nanousd(size, tier) for tier in rungs) if need is not None]
+        return QuestionPayer(self._questions, purse, min(needs, default=0))
 
     async def _conversation(self, request: Request) -> Conversation | None:
         return None if self._conversations is None else await self._conversations.find(request)

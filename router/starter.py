@@ -17,13 +17,16 @@ from router.errors import GearboxError
 from router.labels import by_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
 
     import numpy as np
     from numpy.typing import NDArray
 
     from router.domain import Label, Request
     from router.ports import Embedder, Neighbours
+
+    Embed: TypeAlias = Callable[[str], Awaitable[NDArray[np.float32]]]
 
 #: The scope of a history that all teams share.
 EVERYONE = "*"
@@ -65,14 +68,17 @@ class Starter:
         """The index's scope for a team's questions."""
         return EVERYONE if self._scope == "global" else team
 
-    async def evidence(self, request: Request, k: int) -> Start:
-        """The k nearest past questions; k = 0 embeds nothing. Never raises for a fault of the model or the index."""
+    async def evidence(self, request: Request, k: int, embed: Embed | None = None) -> Start:
+        """The k nearest past questions; k = 0 embeds nothing. Never raises for a fault of the model or the index.
+
+        `embed` embeds instead of the model itself: whoever pays for it (GearboxError where it is not paid).
+        """
         if k <= 0:
             return Start(Evidence())
         if not request.question.strip():
             return Start(Evidence(note="the request holds no text to compare with past questions"))
         try:
-            vector = await self._embedder.embed(request.question)
+            vector = await (embed or self._embedder.embed)(request.question)
         except _FAULTS as error:
             return Start(_without("the question could not be embedded", request, error))
         try:

@@ -184,7 +184,10 @@ class RedisConfig(Section):
 
 
 class EmbeddingConfig(Section):
-    """Which model embeds questions; with `api_base` a remote one, paid, else the one that comes with Gearbox."""
+    """Which model embeds questions; with `api_base` a remote one, paid, else the one that comes with Gearbox.
+
+    Without `input_usd_per_mtok` nobody knows what a remote one costs, and nothing of it is counted; 0 = it is free.
+    """
 
     model: Text = "all-MiniLM-L6-v2"
     api_base: Url | None = None

@@ -100,7 +100,7 @@ class Metrics:
             self._escalations.labels(before.tier, after.tier, before.verdict).inc()
         for call in outcome.calls:
             self._call(call)
-        if outcome.error is not None:
+        if outcome.error is not None and not outcome.run.attempts:
             for call in outcome.extra_calls:
                 if call.error is not None:  # an embedding request that failed has no attempt to say so
                     self._upstream_errors.labels(call.tier, type(outcome.error).__name__).inc()
