@@ -148,13 +148,13 @@ def test_what_a_key_may_not_use_is_refused_on_every_route_and_under_every_name(s
     own = {"key": "limited", "policies": ["llm-at"], "tiers": ["small"]}
     gearbox = serve(keys=[own], aliases={"big": "large", "best": "two-tier", "mine": "small"})
     with client_of(gearbox, "limited") as client:
-        for model in ("large", "always:large", "big", "two-tier", "best", "agreement"):
+        for model in ("large", "always:large", "big", "auto", "two-tier", "best", "agreement"):
             refused = client.post(path, json={"model": model, **ROUTES[path]})
             assert (refused.status_code, error_of(refused)["code"]) == (403, "not_allowed"), model
         for policy in ("always:large", "two-tier"):
-            asked = {"model": "auto", **ROUTES[path]}
+            asked = {"model": "llm-at", **ROUTES[path]}
             refused = client.post(path, json=asked, headers={"x-gearbox-policy": policy})
             assert error_of(refused)["code"] == "not_allowed", policy
-        for model in ("auto", "llm-at", "small", "mine"):
+        for model in ("llm-at", "small", "mine"):
             assert client.post(path, json={"model": model, **ROUTES[path]}).status_code == 200, model
     assert {row["tier"] for row in gearbox.sql("SELECT tier FROM attempt")} <= {"small"}
