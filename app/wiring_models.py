@@ -114,12 +114,15 @@ async def open_embedder(config: Config, stack: AsyncExitStack) -> Embedder:
 
 
 def paid_questions(wanted: EmbeddingConfig, embedder: Embedder) -> PaidQuestions | None:
-    """Who is paid for embedding our own questions; None = it costs nothing, or nobody knows what."""
+    """Who is paid for embedding our own questions; None = it costs nothing."""
     if not isinstance(embedder, OpenAIEmbedder) or wanted.input_usd_per_mtok == 0:
         return None
     if wanted.input_usd_per_mtok is None:
-        _log.warning("embedding questions is not counted: set embedding.input_usd_per_mtok (0 = it is free)")
-        return None
+        _log.warning(
+            "embedding questions is not counted, and left out under caps and budgets: set "
+            "embedding.input_usd_per_mtok (0 = it is free)"
+        )
+        return PaidQuestions(embedder, None)
     return PaidQuestions(embedder, Price(Rates(per_mtok(wanted.input_usd_per_mtok), 0)))
 
 

@@ -186,7 +186,8 @@ class RedisConfig(Section):
 class EmbeddingConfig(Section):
     """Which model embeds questions; with `api_base` a remote one, paid, else the one that comes with Gearbox.
 
-    Without `input_usd_per_mtok` nobody knows what a remote one costs, and nothing of it is counted; 0 = it is free.
+    Without `input_usd_per_mtok` nobody knows what a remote one costs: nothing of it is counted, and a request with a
+    cap or a budget is not embedded; 0 = it is free.
     """
 
     model: Text = "all-MiniLM-L6-v2"

@@ -32,6 +32,7 @@ def embedding_request(
         raise RequestError("you must provide a model parameter (a string)", param="model")
     if body.get("input") in (None, "", []):
         raise RequestError("you must provide input: a string, or an array of strings", param="input")
+    wanted = wishes({**caller.headers, **headers})
     return Request(
         id=request_id,
         received_at=received_at,
@@ -39,7 +40,7 @@ def embedding_request(
         policy=POLICY,
         question="",
         caller=caller,
-        wishes=replace(wishes({**caller.headers, **headers}), store=False),
+        wishes=replace(wanted, store=False, keeps_answer=wanted.store),
         asked_model=model,
     )
 

@@ -114,7 +114,8 @@ class SharedRuns:
                         yield mine
         finally:
             if key is not None:
-                keep_s = KEPT_S if request.wishes.store else LEFT_KEPT_S
+                kept = request.wishes.store or request.wishes.keeps_answer
+                keep_s = KEPT_S if kept else LEFT_KEPT_S
                 await self._claims.leave(key, request.id, mine.outcome, keep_s)
 
     def deserted(self, request: Request, body: str, outcome: Callable[[], Awaitable[Outcome]]) -> None:

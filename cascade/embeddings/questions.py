@@ -38,10 +38,10 @@ class MeteredEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PaidQuestions:
-    """Who embeds questions, and at what price; `clock`: seconds, monotonic."""
+    """Who embeds questions, and at what price (None = nobody knows); `clock`: seconds, monotonic."""
 
     embedder: MeteredEmbedder
-    price: Price
+    price: Price | None
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
 
@@ -65,8 +65,10 @@ class QuestionPayer:
             BudgetTooSmall, QuotaSpent, RateLimited, StoreUnavailable: it is not paid for, and nothing was sent.
             UpstreamError: the vendor failed.
         """
-        worst = worst_case_nanousd(input_bound_tokens(text.encode("utf-8", "replace"), ()), 0, 1, self.questions.price)
-        purse, reserved = self.purse, None
+        price, purse, reserved = self.questions.price, self.purse, None
+        if price is None:
+            return await self._unpriced(text)
+        worst = worst_case_nanousd(input_bound_tokens(text.encode("utf-8", "replace"), ()), 0, 1, price)
         if purse is not None and (purse.left_nanousd is None or worst + self.kept_nanousd <= purse.left_nanousd):
             try:
                 reserved = await purse.reserve(worst)
@@ -78,7 +80,7 @@ class QuestionPayer:
         made, started = self._unsettled(worst), self.questions.clock()
         try:
             vector, tokens = await self.questions.embedder.embed_with_usage(text)
-            made = self._settled(made, text, tokens)
+            made = self._settled(made, price, text, tokens)
         except UpstreamError as error:
             made = replace(made, error=error.message)
             if not error.billed:
@@ -88,6 +90,13 @@ class QuestionPayer:
             # Also when cancelled: the vendor may bill what we no longer wait for.
             self.calls = (replace(made, latency_s=self.questions.clock() - started),)
             purse.settle(reserved, made.cost_nanousd or 0)
+        return vector
+
+    async def _unpriced(self, text: str) -> NDArray[np.float32]:
+        """Only where no cap and no budget counts: what has no price has no worst case."""
+        if self.purse is None or self.purse.capped or self.purse.budgeted:
+            raise BudgetTooSmall("embedding the question has no known price: set embedding.input_usd_per_mtok")
+        vector, _ = await self.questions.embedder.embed_with_usage(text)
         return vector
 
     def _unsettled(self, worst_nanousd: int) -> Call:
@@ -104,8 +113,8 @@ class QuestionPayer:
             error="cancelled",
         )
 
-    def _settled(self, made: Call, text: str, tokens: int | None) -> Call:
+    def _settled(self, made: Call, price: Price, text: str, tokens: int | None) -> Call:
         usage = Usage(estimate_tokens(text) if tokens is None else tokens, 0)
         source = CostSource.ESTIMATED if tokens is None else CostSource.USAGE
-        cost = cost_nanousd(usage, self.questions.price)
+        cost = cost_nanousd(usage, price)
         return replace(made, usage=usage, cost_nanousd=cost, cost_source=source, error=None)

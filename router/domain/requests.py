@@ -45,7 +45,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the request's `x-gearbox-*` headers ask for (wire.md)."""
+    """What the request's `x-gearbox-*` headers ask for (wire.md).
+
+    `keeps_answer`: nothing of it is stored, yet its answer waits for repeats of its idempotency key (embeddings).
+    """
 
     cap_nanousd: int | None = None
     budget_end: BudgetEnd = BudgetEnd.BEST
@@ -57,6 +60,7 @@ class Wishes:
     tags: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
     store: bool = True
+    keeps_answer: bool = False
     cache: bool = True
     idempotency_key: str | None = None
     retry_count: int = 0

@@ -120,6 +120,14 @@ def test_an_idempotency_key_pays_once_after_the_answer_and_on_another_server_too
     assert other.json()["error"]["code"] == "idempotency_key_reused"
 
 
+@pytest.mark.parametrize(("more", "hours"), [({}, 24), ({"x-gearbox-store": "off"}, 0)], ids=["a day", "a minute"])
+def test_the_answer_to_an_idempotency_key_is_kept_for(serve, vendor, more, hours):
+    with serve() as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:
+        client.post("/v1/embeddings", json=BODY, headers={"idempotency-key": "k1", **more})
+        (row,) = gearbox.sql("SELECT (julianday(expires_at) - julianday('now')) * 24 AS hours FROM claim")
+    assert round(row["hours"]) == hours
+
+
 def test_a_keys_rate_limit_counts_embeddings(serve, vendor):
     keys = [{"key": "sk-client", "limits": {"requests_per_minute": 1}}]
     with serve(keys=keys) as gearbox, httpx.Client(base_url=gearbox.url, timeout=30) as client:

@@ -12,6 +12,7 @@ from router.embedding_remote import OpenAIEmbedder
 from router.errors import BudgetTooSmall
 
 KEY = {"key": "sk-client", "id": "k", "budgets": [{"per": "total", "usd": 1}]}
+FREE = {"key": "sk-free", "id": "free"}
 BODY = {"model": "llm-at", "messages": [{"role": "user", "content": "one"}], "max_tokens": 20}
 #: Three tokens that the vendor counts, at 20 USD a million.
 USED_NANOUSD = 60_000
@@ -26,7 +27,9 @@ def serve(upstream, vendor, tmp_path):
         embedder = OpenAIEmbedder(f"{url}/v1", "sk-embed", "embed-1", client, dimensions=8)
         embedding = {"model": "embed-1", "api_base": f"{url}/v1"} | ({} if usd is None else {"input_usd_per_mtok": usd})
         database = tmp_path / "gearbox.db"
-        told = plan_of({**config(url), "embedding": embedding, "keys": [KEY]}, database, Catalog.load(), variables(url))
+        told = plan_of(
+            {**config(url), "embedding": embedding, "keys": [KEY, FREE]}, database, Catalog.load(), variables(url)
+        )
         return serving(told, database, embedder)
 
     return start
@@ -100,9 +103,18 @@ def test_what_was_paid_for_it_is_recorded_where_nobody_could_be_asked(serve, ven
     assert gearbox.sql("SELECT spent_nanousd FROM budget") == [{"spent_nanousd": USED_NANOUSD}]
 
 
-@pytest.mark.parametrize("usd", [0.0, None])
-def test_where_it_is_free_or_nobody_knows_its_price_nothing_is_counted(serve, vendor, usd):
+#: What it costs, whose key, and whether it is embedded then.
+UNCOUNTED = {
+    "free": (0.0, "sk-client", True),
+    "of no known price, without a budget": (None, "sk-free", True),
+    "of no known price, which no budget can hold": (None, "sk-client", False),
+}
+
+
+@pytest.mark.parametrize(("usd", "key", "asked"), UNCOUNTED.values(), ids=UNCOUNTED.keys())
+def test_nothing_is_counted_where_it_is(serve, vendor, usd, key, asked):
     with serve(usd) as gearbox, client_of(gearbox) as client:
-        reply = ask(client)
+        reply = ask(client, authorization=f"Bearer {key}")
         purposes = {call["purpose"] for call in gearbox.calls(reply.headers["x-request-id"])}
-    assert (embedded(vendor), purposes) == (1, {"generate", "judge"})
+    assert (reply.status_code, purposes) == (200, {"generate", "judge"})
+    assert embedded(vendor) == asked
