@@ -27,7 +27,6 @@ from cascade.runner import Ride
 from router.domain import Afterwards, Deliver, Outcome, Run, StreamMode, Verdict
 from router.errors import GearboxError
 from router.labels import by_model, labels
-from router.questions import prompt_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,9 +130,8 @@ class Engine:
             top=self._ladder[-1].name,
             id=request.id,
             evidence=replace(
-                self._knowledge.enriched(start.evidence, policy, start.vector, scope),
+                self._knowledge.enriched(start.evidence, policy, start.vector, scope, request.body.get("messages")),
                 conversation=await self._conversation(request),
-                prompt_tokens=prompt_tokens(request.body.get("messages") or ()),
             ),
             checks=self._runner.checks(request),
             judge_fails_open=self._judge_fails_open,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cascade.curve_file import load_curves
 from cascade.policies.policy import WantsMargins, WantsSkills
@@ -17,6 +17,7 @@ from cascade.profiling.profile_file import load_profile
 from router.calibration import fit_curve
 from router.errors import ConfigError
 from router.margins_state import MarginKeeper, past_of
+from router.questions import prompt_tokens
 from router.skill_lookup import SkillLookup
 
 if TYPE_CHECKING:
@@ -106,10 +107,21 @@ class Knowledge:
         """Whether the margins were learnt from this request, as far as that is remembered."""
         return request_id in self._learnt
 
-    def enriched(self, evidence: Evidence, policy: Policy, vector: NDArray[np.float32] | None, scope: str) -> Evidence:
-        """The evidence with what this policy wants; `vector` is the question's unit vector, None = not embedded."""
+    def enriched(
+        self, evidence: Evidence, policy: Policy, vector: NDArray[np.float32] | None, scope: str, messages: Any
+    ) -> Evidence:
+        """The evidence with what this policy wants.
+
+        Args:
+            evidence: what is known of similar questions.
+            policy: who will decide.
+            vector: the question's unit vector; None = not embedded.
+            scope: whose margins count.
+            messages: the conversation, whose length says what an answer will cost.
+        """
         if isinstance(policy, WantsMargins):
-            evidence = replace(evidence, margins=self._margins.state(scope))
+            length = prompt_tokens(messages)
+            evidence = replace(evidence, margins=self._margins.state(scope), prompt_tokens=length)
         if isinstance(policy, WantsSkills) and policy.profile:
             found = self._profiles[policy.profile].evidence(vector, policy.profiled_neighbours)
             evidence = replace(evidence, skills=found)
@@ -120,7 +132,8 @@ class Knowledge:
         if isinstance(policy, WantsMargins):
             if self._learnt.get(run.id):  # the store was faster
                 return
-            self._remember(run.id, read_back=False)
+            if policy.name not in self._costs_only:  # those are read back at the start alone
+                self._remember(run.id, read_back=False)
             self._margins.learn(past_of(run, labels, policy=policy.name, learn=learn), scope, policy.horizon)
 
     def _remember(self, request_id: str, *, read_back: bool) -> None:

@@ -6,7 +6,6 @@ is never seen by them.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cascade.knowledge import Knowledge
@@ -19,7 +18,7 @@ from cascade.lab.story import Story
 from cascade.lab.stream import Oracle, Stream, stream
 from router.domain import Ask, Deliver, Judge, Run
 from router.errors import ConfigError
-from router.questions import prompt_tokens, question_text
+from router.questions import question_text
 
 __all__ = ["Oracle", "Stream", "as_json", "replay", "replay_each", "stream"]
 
@@ -132,8 +131,7 @@ def _story(chosen: Stream, query: Query, policy: Policy | Oracle, memory: Memory
 
 def _driven(recording: Recording, query: Query, policy: Policy, run: Run, memory: Memory) -> Story:
     """The runner's loop over recorded answers."""
-    known = replace(memory.known(query.id, policy), prompt_tokens=prompt_tokens(query.messages))
-    run = Run(run.ladder, run.top, id=run.id, evidence=known)
+    run = Run(run.ladder, run.top, id=run.id, evidence=memory.known(query, policy))
     for _ in range(_STEPS_PER_TIER * len(run.ladder)):
         match policy.decide(run):
             case Deliver() as delivered:

@@ -10,11 +10,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from bench_replay import embedder, recording
+from bench_replay import one, recording
 
-from cascade.policies import registry
 from cascade.policies.always import ALWAYS
-from cascade.replay import replay, stream
+from cascade.replay import stream
 
 if TYPE_CHECKING:
     from cascade.lab.score import Row
@@ -48,13 +47,11 @@ def main() -> int:
 
 def table(chosen: Stream, name: str, ladder: str) -> None:
     """Every policy over one stream."""
-    singles = [measured(chosen, f"{ALWAYS}{tier.name}") for tier in chosen.tiers]
-    top = singles[-1].cost_nanousd
-    named = [(f"auto, worth {worth}", ("auto", {"worth": worth})) for worth in WORTHS]
-    for told, (policy, settings) in (*((row.policy, (row.policy, {})) for row in singles), *named, *plain()):
-        row = measured(chosen, policy, settings)
+    singles = {tier.name: one(chosen, f"{ALWAYS}{tier.name}") for tier in chosen.tiers}
+    top = singles[chosen.tiers[-1].name].cost_nanousd
+    for told, row in {**{f"{ALWAYS}{tier}": row for tier, row in singles.items()}, **routed(chosen)}.items():
         right, cost = 100 * (row.accuracy or 0.0), row.cost_nanousd
-        above = right - mixed(singles, cost)
+        above = right - mixed(list(singles.values()), cost)
         judges = f"{row.judge_nanousd / 1e9:.3f}"
         print(
             f"| {name} | {ladder} | {told} | {right:.2f} | {cost / 1e9:.3f} | {judges} | {cost / top:.0%} "
@@ -63,15 +60,10 @@ def table(chosen: Stream, name: str, ladder: str) -> None:
         )
 
 
-def plain() -> list[tuple[str, tuple[str, dict[str, float]]]]:
-    """The other policies with their defaults."""
-    return [(name, (name, {})) for name in OTHERS]
-
-
-def measured(chosen: Stream, policy: str, settings: dict[str, float] | None = None) -> Row:
-    """A policy's row."""
-    (row,) = replay(chosen, [registry.build(policy, settings)], embedder())
-    return row
+def routed(chosen: Stream) -> dict[str, Row]:
+    """What each policy made of it, `auto` for several worths."""
+    autos = {f"auto, worth {worth}": one(chosen, "auto", {"worth": worth}) for worth in WORTHS}
+    return {**autos, **{policy: one(chosen, policy) for policy in OTHERS}}
 
 
 def mixed(singles: list[Row], cost: float) -> float:

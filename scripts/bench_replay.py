@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench_papers import areas, isotonic, skills, two_tier
 
@@ -25,6 +25,8 @@ from cascade.replay import Oracle, replay, stream
 from router.embedding import SentenceTransformerEmbedder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cascade.lab.score import Row
     from cascade.lab.stream import Stream
     from cascade.recordings import Recording
@@ -136,9 +138,9 @@ def repeated(base: Stream, copies: int) -> Stream:
     return replace(base, queries=queries, recording=replace(base.recording, answers=answers))
 
 
-def one(chosen: Stream, policy: str) -> Row:
-    """One policy with its default settings."""
-    (row,) = replay(chosen, [registry.build(policy)], embedder())
+def one(chosen: Stream, policy: str, settings: Mapping[str, Any] | None = None) -> Row:
+    """One policy; without settings with its defaults."""
+    (row,) = replay(chosen, [registry.build(policy, settings)], embedder())
     return row
 
 

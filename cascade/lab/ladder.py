@@ -32,7 +32,8 @@ def ladder_models(recording: Recording, ladder: str | None) -> tuple[str, ...]:
 
 def tiers(recording: Recording, models: Sequence[str]) -> tuple[Tier, ...]:
     """The models as rungs; each is judged by itself, the lowest by the second where verdicts were recorded."""
-    judges = models if recording.judge is not None else (*models[1:2], *models[1:]) if len(models) > 1 else models
+    lowest = models[:1] if recording.judge is not None else models[1:2] or models[:1]
+    judges = (*lowest, *models[1:])
     return tuple(
         Tier(name, (_deployment(recording.models[name]),), recording.models[name].prior_accuracy, judge)
         for name, judge in zip(models, judges, strict=True)

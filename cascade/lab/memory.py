@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cascade.lab.similar import Ranking, Similar
     from cascade.policies.policy import Policy
+    from cascade.recordings import Query
     from router.domain import Deliver, Run
 
 
@@ -70,19 +71,21 @@ class Memory:
         near = tuple(Neighbour(self._learnt[at][0], near, self._learnt[at][1]) for near, at in self._nearest(place, k))
         return Evidence(near, len(self._learnt))
 
-    def known(self, query_id: str, policy: Policy) -> Evidence:
+    def known(self, query: Query, policy: Policy) -> Evidence:
         """Everything this policy sees before its first decision.
 
         Raises:
             NotRecorded: what was really seen counts, and this policy wants to see what nobody kept.
         """
         if self._seen is not None and isinstance(policy, WantsSkills) and policy.profile:
-            vector = self._seen.vectors.get(query_id)
+            vector = self._seen.vectors.get(query.id)
             if vector is None:
                 raise NotRecorded("neither an embedding nor a text of the question is kept")
-            return self._knowledge.enriched(self._seen.evidence.get(query_id, Evidence()), policy, vector, EVERYONE)
-        vector = None if self._similar is None else self._similar.vector(query_id)
-        return self._knowledge.enriched(self.evidence(query_id, policy.neighbours), policy, vector, EVERYONE)
+            evidence = self._seen.evidence.get(query.id, Evidence())
+        else:
+            vector = None if self._similar is None else self._similar.vector(query.id)
+            evidence = self.evidence(query.id, policy.neighbours)
+        return self._knowledge.enriched(evidence, policy, vector, EVERYONE, query.messages)
 
     def take(self, run: Run, delivered: Deliver, policy: Policy) -> None:
         """Take over a finished run: what it teaches of the question, and of margins and costs."""

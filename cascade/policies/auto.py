@@ -21,6 +21,8 @@ from cascade.policies.baselines import dice
 from cascade.policies.policy import (
     Turned,
     all_failed,
+    deliver_accepted,
+    deliver_at,
     deliver_best,
     deliver_last,
     failed_words,
@@ -30,6 +32,7 @@ from cascade.policies.policy import (
     turned,
     why_stuck,
 )
+from cascade.policies.skills import DEFAULTS as SKILLS_DEFAULTS
 from cascade.stickiness import Start, stickiness
 from router.domain import Ask, Budget, Deliver, Judge, Judging, Stop, Verdict
 
@@ -51,7 +54,7 @@ class Auto:
     #: It keeps no pot (`WantsMargins`): what it knows of costs and margins is nobody's budget.
     horizon = None
     #: From how many profiled questions the needed skills are taken (`WantsSkills`), as with `skills`.
-    profiled_neighbours = 8
+    profiled_neighbours = SKILLS_DEFAULTS.neighbours
 
     def __init__(self, settings: AutoSettings = _DEFAULTS) -> None:
         self._set = settings
@@ -132,11 +135,8 @@ class _Thought:
         known = any(neighbour.labels for neighbour in run.evidence.neighbours[: self._set.k])
         first = Start(wanted, self._words(options).first(), by_evidence=known)
         sticky = stickiness(run, first, estimates, estimates[wanted.name])
-        return (
-            self._ask(sticky.tier, sticky.why)
-            if run.budget.pays_ask(sticky.tier.name)
-            else self._ask(wanted, first.why)
-        )
+        chosen = sticky if run.budget.pays_ask(sticky.tier.name) else first
+        return self._ask(chosen.tier, chosen.why)
 
     # --- with answers
 
@@ -161,12 +161,10 @@ class _Thought:
 
     def _accepted(self) -> Decision | None:
         """An answer that somebody accepted is served, if need be after a second opinion."""
-        accepted = next((each for each in self._run.attempts if each.verdict is Verdict.VALID), None)
-        if accepted is None or self._run.stop is not None:
+        verdicts = [attempt.verdict for attempt in self._run.attempts]
+        if Verdict.VALID not in verdicts or self._run.stop is not None:
             return None
-        by = accepted.verdict_by.partition(":")[2]
-        served = Deliver(self._run.attempts.index(accepted), f"{by} accepted {accepted.tier}'s answer")
-        return self._second_opinion() or served
+        return self._second_opinion() or deliver_accepted(self._run, verdicts.index(Verdict.VALID))
 
     def _stuck(self) -> Decision:
         """No answer that may be served, and nobody above to ask."""
@@ -179,12 +177,14 @@ class _Thought:
     def _serve(self, tier: Tier, options: Sequence[Option]) -> Deliver:
         attempts = self._run.attempts
         place = next(place for place, each in enumerate(attempts) if each.tier == tier.name and each.answer is not None)
-        stopped = None if len(options) > 1 else why_stuck(self._run)
-        if attempts[place].cut_by_cap or self._held_back():
-            stopped = Stop.BUDGET
-        elif stopped is Stop.BUDGET:  # a tier that the cap does not pay, and that nobody would have asked
-            stopped = None
-        return Deliver(place, self._words(options).serve(), stopped)
+        served = deliver_at(self._run, place, self._words(options).serve())
+        if served.stopped is not None:
+            return served
+        if self._held_back():
+            return replace(served, stopped=Stop.BUDGET)
+        # A tier that the cap does not pay, and that nobody would have asked, stops nothing.
+        down = len(options) == 1 and why_stuck(self._run) is Stop.UPSTREAM
+        return replace(served, stopped=Stop.UPSTREAM) if down else served
 
     def _held_back(self) -> bool:
         """Whether more would have been paid for without the client's cap."""
@@ -198,23 +198,26 @@ class _Thought:
 
     def _second_opinion(self) -> Ask | None:
         """A neighbouring tier's answer for the sake of learning, where the only answer was compared with none."""
-        attempts, state = self._run.attempts, self.reading.now
-        if len(attempts) > 1 or not state.comparable or not self._owes_second_opinion(attempts[0].tier):
+        first = self._run.attempts[0].tier
+        if len(self._run.attempts) > 1 or not self.reading.now.comparable:
             return None
-        other = _neighbour(state, self._run.position(attempts[0].tier))
-        why = f"a second opinion on {attempts[0].tier}'s answer, so that something is learnt"
-        return None if other is None else self._ask(self._run.ladder[other], why)
+        other = self._second_tier(first)
+        why = f"a second opinion on {first}'s answer, so that something is learnt"
+        return None if other is None else self._ask(other, why)
 
-    def _owes_second_opinion(self, tier: str) -> bool:
-        """Whether the dice say so for this tier's answer; never under a client's cap, which is not there for that."""
+    def _second_tier(self, tier: str) -> Tier | None:
+        """Who gives a second opinion on this tier's answer; None where the dice, or what is known already, say no.
+
+        Never under a client's cap, which is not there for our learning.
+        """
         run, rung = self._run, self._run.position(tier)
         other = _neighbour(self.reading.start, rung)
         useful = run.learns and run.judging is Judging.BEFORE and run.budget.cap_nanousd is None
         if other is None or not useful:
-            return False
+            return None
         prices, known = self._prices.ask, self.reading.known_of(other)
         share = min(self._set.second_opinions * prices[rung] / max(prices[other], 1.0), MOST_OPINIONS)
-        return dice(self._run.id, "second opinion") < share / (1 + known)
+        return run.ladder[other] if dice(run.id, "second opinion") < share / (1 + known) else None
 
     # --- shared
 
@@ -234,7 +237,7 @@ class _Thought:
         """Whether this tier's answer will be served whatever it says: then it may be streamed as it comes."""
         if self._run.judging is not Judging.BEFORE:
             return True
-        if self._run.checks or (not self._run.attempts and self._owes_second_opinion(tier.name)):
+        if self._run.checks or (not self._run.attempts and self._second_tier(tier.name)):
             return False
         rung = self._run.position(tier.name)
         outcomes = came(state, rung) + (came(replace(state, comparable=False), rung) if state.comparable else [])
@@ -254,4 +257,5 @@ class _Thought:
 def _neighbour(state: State, rung: int) -> int | None:
     """The next tier below that can still be asked, which is cheap, else the next above."""
     below = [other for other in state.open if other < rung]
-    return max(below) if below else min(state.open, default=None)
+    above = [other for other in state.open if other > rung]
+    return max(below) if below else min(above, default=None)

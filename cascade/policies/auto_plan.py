@@ -136,7 +136,8 @@ class Planner:
         one = state.given[state.judgeable]
         price = self._prices.judge[one.rung]
         value = self._judge_value(state, one, horizon) - price - self._waiting
-        yield Option(Move.JUDGE, one.rung, value, price, _p_of(state, one))
+        (chance,) = chances_of(state, [one])
+        yield Option(Move.JUDGE, one.rung, value, price, chance)
 
     # --- values, in which nearly all time is spent
 
@@ -171,19 +172,21 @@ class Planner:
         refused = Given(one.rung, one.group, one.lone, refused=True)
         given = tuple(refused if each is one else each for each in no.given)
         no = State(no.belief, given, no.open, None, no.comparable)
-        served = self._worth(_p_of(yes, one))
+        (accepted,) = chances_of(yes, [one])
+        served = self._worth(accepted)
         return _expected([(yes.belief.likelihood, served), (no.belief.likelihood, self._value(no, horizon - 1))])
 
 
 def likeliest(state: State) -> tuple[float, int] | None:
     """P(right) of the answer to serve and its tier's place; of several that say the same the highest tier's."""
+    chances = zip(chances_of(state, state.given), state.given, strict=True)
+    return max(((chance, each.rung) for chance, each in chances if not each.refused), default=None)
+
+
+def chances_of(state: State, given: Sequence[Given]) -> list[float]:
+    """P(right) of each of these answers, 0..1."""
     groups, lone = state.belief.p_right()
-    chances = [
-        (lone[each.lone] if each.group is None else groups[each.group], each.rung)
-        for each in state.given
-        if not each.refused
-    ]
-    return max(chances, default=None)
+    return [lone[each.lone] if each.group is None else groups[each.group] for each in given]
 
 
 def came(state: State, rung: int) -> list[State]:
@@ -215,11 +218,6 @@ def told(state: State, one: Given, if_right: float, if_wrong: float) -> State:
     else:
         belief = state.belief.told(one.group, if_right, if_wrong)
     return State(belief, state.given, state.open, None, state.comparable)
-
-
-def _p_of(state: State, one: Given) -> float:
-    groups, lone = state.belief.p_right()
-    return lone[one.lone] if one.group is None else groups[one.group]
 
 
 def _expected(outcomes: Sequence[tuple[float, float]]) -> float:

@@ -11,14 +11,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cascade.policies.auto_belief import Belief, Chances
-from cascade.policies.auto_plan import State, answered, answered_alone, told
+from cascade.policies.auto_plan import State, answered, answered_alone, chances_of, told
 from cascade.policies.policy import asked
-from cascade.policies.skills import row_of
+from cascade.policies.skills import DEFAULTS, predicted_of
 from router.accuracy import label_of
 from router.answers import agrees
 from router.difficulty import NORMAL, curves, difficulty
 from router.domain import CheckOutcome, Verdict
-from router.skills import predicted
 
 if TYPE_CHECKING:
     from cascade.policies.auto_settings import AutoSettings
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 _DOUBT = 0.02
 #: How likely a right answer is to be cut by our own output limit, where a wrong one is taken to be for certain.
 _CUT_IF_RIGHT = 0.2
-#: Of how many instances a model's average counts beside a skill's own (as `skills` has it).
-_PRIOR_WEIGHT = 10.0
 
 
 class Reading:
@@ -78,9 +75,7 @@ class Reading:
         if len(answers) < 2 and not any(self._spoken_of(self._run.attempts[place]) for place in answers):  # noqa: PLR2004 - two can be compared
             return {}
         state = self._with_attempts(self._begin(NORMAL))
-        groups, lone = state.belief.p_right()
-        chances = [lone[each.lone] if each.group is None else groups[each.group] for each in state.given]
-        return dict(zip(answers, chances, strict=True))
+        return dict(zip(answers, chances_of(state, state.given), strict=True))
 
     # --- the run as a state
 
@@ -169,9 +164,7 @@ def _accuracy(run: Run, tier: Tier) -> float:
     skills = run.evidence.skills
     if skills is None or not skills.models:
         return tier.prior_accuracy
-    rows = [row_of(skills.models, model) for model in sorted(tier.models)]
-    chances = [predicted(row, skills.needs, tier.prior_accuracy, _PRIOR_WEIGHT) for row in rows]
-    return sum(chances) / len(chances)
+    return predicted_of(tier, skills, DEFAULTS.prior_weight)
 
 
 def _wrong_at(curve: Curve, margin: float) -> float:

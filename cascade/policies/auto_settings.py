@@ -7,6 +7,7 @@ from math import inf
 from typing import Literal
 
 from cascade.margins import Scale, Tokens  # noqa: TC001 - the configuration's reader looks the types up
+from cascade.policies.policy import check_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,7 @@ class AutoSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < inf:
                 raise ValueError(f"{name} is more than 0, not {value}")
-        for name in ("waiting", "neighbour_weight", "second_opinions"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a number from 0 to 1, not {getattr(self, name)}")
+        check_shares(self, "waiting", "neighbour_weight", "second_opinions")
         for name in ("judge_accepts_right", "judge_accepts_wrong", "verifier_accepts_wrong"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} lies between 0 and 1, not {getattr(self, name)}")

@@ -112,6 +112,13 @@ def turned(policy: Callable[[Any], Policy], settings: Any, steps: Mapping[str, f
     return found
 
 
+def check_shares(settings: Any, *names: str) -> None:
+    """Raise ValueError where one of these settings is no number from 0 to 1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) <= 1:
+            raise ValueError(f"{name} is a number from 0 to 1, not {getattr(settings, name)}")
+
+
 #: How good an answer is to serve when the policy cannot go on, best first.
 _WORTH = (Verdict.VALID, Verdict.UNJUDGED, Verdict.INVALID, Verdict.ABSTAINED)
 
@@ -160,8 +167,19 @@ def deliver_best(run: Run, why: str, stopped: Stop | None) -> Deliver:
 
 
 def deliver_last(run: Run, why: str) -> Deliver:
-    """Serve the last attempt's answer; where the cap cut it, that is what stopped it."""
-    return Deliver(len(run.attempts) - 1, why, Stop.BUDGET if run.attempts[-1].cut_by_cap else None)
+    """Serve the last attempt's answer."""
+    return deliver_at(run, len(run.attempts) - 1, why)
+
+
+def deliver_at(run: Run, place: int, why: str) -> Deliver:
+    """Serve the answer at this place; where the cap cut it, that is what stopped it."""
+    return Deliver(place, why, Stop.BUDGET if run.attempts[place].cut_by_cap else None)
+
+
+def deliver_accepted(run: Run, place: int) -> Deliver:
+    """Serve the answer at this place, which somebody accepted."""
+    accepted = run.attempts[place]
+    return deliver_at(run, place, f"{accepted.verdict_by.partition(':')[2]} accepted {accepted.tier}'s answer")
 
 
 def step_up(run: Run, why: str, estimates: Mapping[str, float] | None = None) -> Ask | Deliver:
@@ -241,7 +259,7 @@ def stopped_or_accepted(run: Run) -> Deliver | None:
     if run.stop is not None:
         return deliver_best(run, f"no new call is started ({run.stop})", run.stop)
     if last.verdict is Verdict.VALID:
-        return deliver_last(run, f"{last.verdict_by.partition(':')[2]} accepted {last.tier}'s answer")
+        return deliver_accepted(run, len(run.attempts) - 1)
     return None
 
 

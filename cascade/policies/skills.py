@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cascade.policies.policy import (
     Turned,
     asked,
+    check_shares,
     deliver_best,
     deliver_last,
     failed_words,
@@ -64,11 +65,12 @@ class SkillsSettings:
             raise ValueError("profile is a path, not empty")
         if self.neighbours < 1:
             raise ValueError(f"neighbours counts profiled questions and is at least 1, not {self.neighbours}")
-        for name in ("capable", "required", "trade"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a number from 0 to 1, not {getattr(self, name)}")
+        check_shares(self, "capable", "required", "trade")
         if not 0 <= self.prior_weight < inf:
             raise ValueError(f"prior_weight counts instances and is at least 0, not {self.prior_weight}")
+
+
+DEFAULTS = SkillsSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Skills:
     #: None are looked at; one is asked for so that the question is embedded.
     neighbours = 1
 
-    def __init__(self, settings: SkillsSettings = SkillsSettings()) -> None:
+    def __init__(self, settings: SkillsSettings = DEFAULTS) -> None:
         self._set = settings
 
     @property
@@ -192,7 +194,7 @@ class Skills:
         return [self._candidate(tier, evidence) for tier in tiers]
 
     def _candidate(self, tier: Tier, evidence: SkillEvidence) -> Candidate:
-        models = [row_of(evidence.models, model) for model in sorted(tier.models)]
+        models = [_row(evidence.models, model) for model in sorted(tier.models)]
         weight, prior, needs = self._set.prior_weight, tier.prior_accuracy, evidence.needs
         capabilities = {
             need.skill: _mean([mean_capability(model, need.skill, prior, weight) for model in models]) for need in needs
@@ -202,8 +204,15 @@ class Skills:
             for need in needs
             if need.weight >= self._set.required and capabilities[need.skill] < self._set.capable
         )
-        chance = _mean([predicted(model, needs, prior, weight) for model in models])
-        return Candidate(tier, chance, _expected_cost(tier, evidence.models), capabilities, lacking)
+        return Candidate(
+            tier, predicted_of(tier, evidence, weight), _expected_cost(tier, evidence.models), capabilities, lacking
+        )
+
+
+def predicted_of(tier: Tier, evidence: SkillEvidence, prior_weight: float) -> float:
+    """Predicted success of a tier, 0..1: the mean of its models'."""
+    models = [_row(evidence.models, model) for model in sorted(tier.models)]
+    return _mean([predicted(model, evidence.needs, tier.prior_accuracy, prior_weight) for model in models])
 
 
 def _evidence(run: Run) -> SkillEvidence:
@@ -225,15 +234,15 @@ def _expected_cost(tier: Tier, models: Mapping[str, ModelSkills]) -> float:
     deployment = tier.deployments[0]
     if deployment.price is None:
         return inf
-    own = row_of(models, deployment.model)
+    own = _row(models, deployment.model)
     usages = [own.usage] if own and own.usage else [each.usage for each in models.values() if each.usage]
     if usages:
         return _mean([cost_nanousd(usage, deployment.price) for usage in usages])
     return float(deployment.price.base.input + deployment.price.base.output)
 
 
-def row_of(models: Mapping[str, ModelSkills], model: str) -> ModelSkills | None:
-    """A model's row of a profile, by its whole name or without the vendor's prefix (a recording's models have none)."""
+def _row(models: Mapping[str, ModelSkills], model: str) -> ModelSkills | None:
+    """A model's row, by its whole name or without the vendor's prefix (a recording's models have none)."""
     return models.get(model) or models.get(bare_model(model))
 
 

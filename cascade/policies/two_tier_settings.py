@@ -7,6 +7,7 @@ from math import inf
 from typing import Literal
 
 from cascade.margins import Scale, Tokens  # noqa: TC001 - the configuration's reader looks the types up
+from cascade.policies.policy import check_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,7 @@ class TwoTierSettings:
     sample_temperature: float = 0.7
 
     def __post_init__(self) -> None:
-        for name in ("budget_share", "target_accuracy"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a number from 0 to 1, not {getattr(self, name)}")
+        check_shares(self, "budget_share", "target_accuracy")
         if self.threshold is not None and not 0 <= self.threshold < inf:
             raise ValueError(f"threshold is a margin of at least 0, not {self.threshold}")
         if self.curves is not None and (not self.curves.strip() or self.calibration != "isotonic"):

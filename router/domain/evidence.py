@@ -46,9 +46,9 @@ class Evidence:
     """Everything known before the first decision.
 
     `neighbours` come nearest first; `history_size` is the number of past questions they were taken from (cold start).
-    `margins` and `skills` are there only for a policy that wants them (`policy.WantsMargins`, `policy.WantsSkills`).
-    `conversation` None = a first turn, or one that nothing is known of. `prompt_tokens` is about how long the whole
-    prompt is; 0 = unknown.
+    `margins` and `skills` are there only for a policy that wants them (`policy.WantsMargins`, `policy.WantsSkills`);
+    with the margins comes `prompt_tokens`, about how long the whole prompt is (0 = unknown). `conversation` None = a
+    first turn, or one that nothing is known of.
     """
 
     neighbours: tuple[Neighbour, ...] = ()

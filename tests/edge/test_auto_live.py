@@ -18,17 +18,20 @@ def body(**more):
     return {"model": "auto", "messages": [{"role": "user", "content": EASY}], **more}
 
 
+def routed_by(policy, catalog, folder):
+    """A server with these policies' settings."""
+    return serving(plan_of(config(policy=policy), folder / "gearbox.db", catalog), folder / "gearbox.db")
+
+
 @pytest.fixture(scope="module")
 def comparing(catalog, tmp_path_factory):
-    database = tmp_path_factory.mktemp("comparing") / "gearbox.db"
-    with serving(plan_of(config(policy=COMPARING), database, catalog), database) as running:
+    with routed_by(COMPARING, catalog, tmp_path_factory.mktemp("comparing")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def content(catalog, tmp_path_factory):
-    database = tmp_path_factory.mktemp("content") / "gearbox.db"
-    with serving(plan_of(config(policy=CONTENT), database, catalog), database) as running:
+    with routed_by(CONTENT, catalog, tmp_path_factory.mktemp("content")) as running:
         yield running
 
 
@@ -69,7 +72,7 @@ def test_a_wanted_quality_is_bought(content):
 def test_second_opinions_are_asked_and_said_to_be_some(catalog, tmp_path):
     asking = {"worth": 3.0, "second_opinions": 1, "judge_accepts_wrong": 0.9}
     policy = {"default": "auto", "auto": asking}
-    with serving(plan_of(config(policy=policy), tmp_path / "g.db", catalog), tmp_path / "g.db") as running:
+    with routed_by(policy, catalog, tmp_path) as running:
         assert {ask(running, {"x-gearbox-budget-usd": "1"}).headers["x-gearbox-attempts"] for _ in range(20)} == {
             "medium:unjudged"
         }
@@ -91,7 +94,7 @@ def test_a_restart_knows_what_answers_cost(catalog, tmp_path):
     """The price of the first call is told from the answers so far, not from imagined ones."""
     whys = []
     for _ in range(2):
-        with serving(plan_of(config(policy=CONTENT), tmp_path / "g.db", catalog), tmp_path / "g.db") as running:
+        with routed_by(CONTENT, catalog, tmp_path) as running:
             for _ in range(3):
                 reply = ask(running)
             (row,) = running.sql("SELECT evidence FROM inference WHERE id = ?", reply.json()["gearbox"]["id"])

@@ -200,6 +200,12 @@ def test_beyond_the_wanted_quality_nothing_is_paid():
 
 
 ENDS = {
+    "an accepted answer that the cap cut": (
+        [said("small", "4", Verdict.VALID, verdict_by="judge:large", cut_by_cap=True)],
+        {},
+        0,
+        Stop.BUDGET,
+    ),
     "the brake": ([said("small", "4")], {"stop": Stop.LATENCY}, 0, Stop.LATENCY),
     "everybody failed": (
         [attempt(name, Verdict.ERROR, error=UpstreamUnavailable("down")) for name in ("small", "medium", "large")],
@@ -263,6 +269,14 @@ def test_an_answer_that_is_served_whatever_it_says_may_stream():
 
 def test_one_that_may_be_compared_may_not():
     assert not auto().decide(run()).final
+
+
+def test_what_is_asked_as_final_gets_no_second_opinion():
+    policy, known = auto(**MANY), Evidence(tuple(near(small=1.0) for _ in range(9)), 100)
+    for number in range(300):
+        first = replace(run(evidence=known), id=f"request-{number}")
+        if policy.decide(first).final:
+            assert isinstance(policy.decide(first.with_attempt(said("small", "4"))), Deliver)
 
 
 # --- second opinions

@@ -7,6 +7,7 @@ from dataclasses import replace
 from outcomes import build_outcome, paid_call, rejected_small
 
 from cascade.knowledge import Knowledge
+from cascade.policies.auto import Auto
 from cascade.policies.two_tier import TwoTier, TwoTierSettings
 from router.following_margins import LOOK_BACK_S, MarginFollower
 from router.margins_state import MarginKeeper, past_of
@@ -81,3 +82,11 @@ async def test_what_began_long_ago_is_not_asked_for_again_and_again(history):
     knowledge = Knowledge.of([TwoTier(TwoTierSettings())])
     late = MarginFollower(history, knowledge, lambda team: team, clock=lambda: 1_790_000_000 + LOOK_BACK_S + 1)
     assert await late.poll() == 0
+
+
+async def test_where_nothing_is_read_back_but_at_the_start_no_request_is_remembered():
+    policy = Auto()
+    knowledge = Knowledge.of([policy])
+    knowledge.learn(told(0, None).run, policy, {}, "blue")
+    assert not knowledge.knows("r-0")
+    assert knowledge.margins.state("blue").costs
