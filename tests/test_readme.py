@@ -24,7 +24,12 @@ from cascade.simulated.faults import FAULTS, from_body
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SCRIPTS = [path for folder in ("scripts", ".ci") for path in sorted((ROOT / folder).iterdir()) if path.suffix == ""]
+SCRIPTS = [
+    path
+    for folder in ("scripts", ".ci")
+    for path in sorted((ROOT / folder).iterdir())
+    if path.suffix == "" and path.is_file()  # else Python's own folder beside them
+]
 
 
 def section(title):

@@ -39,7 +39,7 @@ def node_modules() -> Path | None:
 
     def install() -> None:
         folder.mkdir(parents=True)
-        _do(npm, "install", "--prefix", folder, "--no-audit", "--no-fund", "--silent", NODE_PACKAGE)
+        _do(npm, "install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", NODE_PACKAGE)
 
     _made_once(folder, install)
     return folder
